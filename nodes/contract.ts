@@ -1,0 +1,704 @@
+/**
+ * What a node type may declare and touch: the vocabulary of ports, manifests, capabilities and errors.
+ *
+ *   pipeline    a saved graph of nodes and edges
+ *   node type   a plugin: manifest + run, evaluated only inside an isolate
+ *   port        a typed input or output of a node type; `list: true` carries a list
+ *   step        one execution of one node for one item
+ *   value       canonical JSON that travels on a wire; media travel as asset references, never as bytes
+ *   capability  what a node may ask the host for; declared in the manifest, granted by the workspace
+ *   effect      one write to the outside world, recorded before it is sent
+ *
+ * Times inside media are seconds (floats); instants are ISO 8601 in UTC; loudness is LUFS; peaks are dBTP.
+ * This file imports nothing but zod, as a namespace: `{ z }` would bundle 454 KB into every node.
+ */
+import * as z from 'zod';
+
+// ---------------------------------------------------------------- values on wires
+
+/** Bytes in the asset store, named by the SHA-256 of their content (64 hex digits), with media facts. */
+export const Asset = z.object({
+  asset: z.string().regex(/^[0-9a-f]{64}$/),
+  kind: z.enum(['video', 'audio', 'image', 'text', 'file']),
+  mime: z.string().max(100),
+  bytes: z.number().int().nonnegative(),
+  name: z.string().max(300).optional(),
+  /** pixels */
+  width: z.number().int().positive().optional(),
+  height: z.number().int().positive().optional(),
+  /** seconds */
+  duration: z.number().nonnegative().optional(),
+  /** frames per second */
+  rate: z.number().positive().optional(),
+  /** Whether there is at least one sound track (video only; audio always has one). */
+  hasSound: z.boolean().optional(),
+  /** The `id` of the clip, segment or recording that this was made from: pairs gathered lists again. */
+  of: z.string().max(200).optional(),
+});
+export type Asset = z.infer<typeof Asset>;
+
+export const VideoAsset = Asset.extend({ kind: z.literal('video') });
+export const AudioAsset = Asset.extend({ kind: z.literal('audio') });
+export const ImageAsset = Asset.extend({ kind: z.literal('image') });
+/** A recording: a video or an audio file. */
+export const MediaAsset = Asset.extend({ kind: z.enum(['video', 'audio']) });
+export type MediaAsset = z.infer<typeof MediaAsset>;
+
+/** One spoken word. `confidence` in [0, 1]; `speaker` is a `Speaker.id`; `speakers` all who speak where they overlap. */
+export const Word = z.object({
+  text: z.string().max(200),
+  start: z.number().nonnegative(),
+  end: z.number().nonnegative(),
+  confidence: z.number().min(0).max(1).optional(),
+  speaker: z.string().max(80).optional(),
+  speakers: z.array(z.string().max(80)).optional(),
+});
+export type Word = z.infer<typeof Word>;
+
+export const Speaker = z.object({ id: z.string().max(80), name: z.string().max(120) });
+export type Speaker = z.infer<typeof Speaker>;
+
+/** An interval of somebody speaking, in seconds. */
+export const Turn = z.object({ start: z.number(), end: z.number(), speaker: z.string().max(80).optional() });
+export type Turn = z.infer<typeof Turn>;
+
+export const Transcript = z.object({
+  /** BCP 47, `und` where unknown */
+  language: z.string().max(35),
+  /** seconds; of the recording the times refer to */
+  duration: z.number().nonnegative(),
+  words: z.array(Word),
+  speakers: z.array(Speaker),
+  /** Who speaks when, overlap kept. Empty where nobody has diarized. */
+  turns: z.array(Turn),
+  /** Voice activity: where there is speech at all. Present even where no engine could say the words. */
+  speech: z.array(Turn),
+  /** Which engine made it and what it could not say: shown to people. */
+  engine: z.object({ id: z.string(), label: z.string(), note: z.string().optional() }),
+});
+export type Transcript = z.infer<typeof Transcript>;
+
+/** A self-contained piece of a recording. `score` in [0, 1]; `why` says in words what the score rests on. */
+export const Segment = z.object({
+  id: z.string().max(200),
+  title: z.string().max(200),
+  start: z.number().nonnegative(),
+  end: z.number().nonnegative(),
+  summary: z.string().max(2000),
+  score: z.number().min(0).max(1),
+  why: z.string().max(1000),
+  quotes: z.array(z.string().max(500)),
+  topics: z.array(z.string().max(100)),
+});
+export type Segment = z.infer<typeof Segment>;
+
+export const Loudness = z.object({
+  /** LUFS, integrated; null for silence */
+  integrated: z.number().nullable(),
+  /** dBTP */
+  truePeak: z.number().nullable(),
+  /** LU */
+  range: z.number().nullable(),
+});
+export type Loudness = z.infer<typeof Loudness>;
+
+/** A finished short. `words` are relative to the clip's own start. */
+export const Clip = z.object({
+  id: z.string().max(200),
+  video: VideoAsset,
+  segment: Segment,
+  language: z.string().max(35),
+  words: z.array(Word),
+  speakers: z.array(Speaker),
+  aspect: z.enum(['9:16', '1:1', '4:5', '16:9']),
+  captions: z.string().max(40),
+  loudness: z.object({ before: Loudness, after: Loudness, target: z.number(), linear: z.boolean() }).optional(),
+  /** How the picture was reframed, in words. */
+  framing: z.string().max(300),
+});
+export type Clip = z.infer<typeof Clip>;
+
+export const Cue = z.object({ start: z.number(), end: z.number(), lines: z.array(z.string()) });
+/** One caption track, as cues and as the two files people ask for. `of` is a `Clip.id` where it belongs to a clip. */
+export const Captions = z.object({
+  of: z.string().max(200).optional(),
+  language: z.string().max(35),
+  cues: z.array(Cue),
+  srt: z.string(),
+  vtt: z.string(),
+});
+export type Captions = z.infer<typeof Captions>;
+
+/** Something published. `url` is public. */
+export const Post = z.object({
+  platform: z.string().max(60),
+  id: z.string().max(300),
+  url: z.string().max(2000),
+  title: z.string().max(300),
+  publishedAt: z.string(),
+  /** A dry run's post was never sent. */
+  simulated: z.boolean().optional(),
+});
+export type Post = z.infer<typeof Post>;
+
+// ---------------------------------------------------------------- ports
+
+/** Every type a wire can carry. The editor draws each with the colour and shape of `PORT_LOOK`. */
+export const PORT_TYPES = {
+  media: MediaAsset,
+  video: VideoAsset,
+  audio: AudioAsset,
+  image: ImageAsset,
+  transcript: Transcript,
+  segment: Segment,
+  clip: Clip,
+  captions: Captions,
+  text: z.string().max(1_000_000),
+  post: Post,
+  metrics: z.record(z.string(), z.number()),
+  number: z.number(),
+  boolean: z.boolean(),
+  json: z.json(),
+} as const;
+export type PortType = keyof typeof PORT_TYPES;
+
+export type PortShape = 'circle' | 'square' | 'diamond' | 'ring';
+/** Shape is the first signal, colour (a token of tokens.css) the second. */
+export const PORT_LOOK: Record<PortType, { shape: PortShape; token: string; label: string }> = {
+  media: { shape: 'circle', token: '--port-video', label: 'recording' },
+  video: { shape: 'circle', token: '--port-video', label: 'video' },
+  audio: { shape: 'circle', token: '--port-audio', label: 'audio' },
+  image: { shape: 'circle', token: '--port-image', label: 'image' },
+  transcript: { shape: 'square', token: '--port-transcript', label: 'transcript' },
+  segment: { shape: 'square', token: '--port-segment', label: 'segment' },
+  clip: { shape: 'circle', token: '--port-clip', label: 'clip' },
+  captions: { shape: 'square', token: '--port-text', label: 'captions' },
+  text: { shape: 'square', token: '--port-text', label: 'text' },
+  post: { shape: 'diamond', token: '--port-post', label: 'post' },
+  metrics: { shape: 'diamond', token: '--port-metrics', label: 'metrics' },
+  number: { shape: 'ring', token: '--port-data', label: 'number' },
+  boolean: { shape: 'ring', token: '--port-data', label: 'yes or no' },
+  json: { shape: 'ring', token: '--port-data', label: 'data' },
+};
+
+/** Safe conversions, shown as a chip on the wire. Their code is `runtime/graph/convert.ts`. */
+export const CONVERSIONS: ReadonlyArray<{ from: PortType; to: PortType; chip: string }> = [
+  { from: 'video', to: 'media', chip: 'as recording' },
+  { from: 'audio', to: 'media', chip: 'as recording' },
+  { from: 'clip', to: 'video', chip: 'as video' },
+  { from: 'clip', to: 'media', chip: 'as video' },
+  { from: 'clip', to: 'transcript', chip: 'its words' },
+  { from: 'clip', to: 'segment', chip: 'its segment' },
+  { from: 'transcript', to: 'text', chip: 'as text' },
+  { from: 'captions', to: 'text', chip: 'as SRT' },
+  { from: 'number', to: 'text', chip: 'as text' },
+  { from: 'boolean', to: 'text', chip: 'as text' },
+  { from: 'number', to: 'json', chip: 'as data' },
+  { from: 'boolean', to: 'json', chip: 'as data' },
+  { from: 'text', to: 'json', chip: 'as data' },
+  { from: 'metrics', to: 'json', chip: 'as data' },
+];
+
+export type Port<T extends PortType = PortType, L extends boolean = boolean, O extends boolean = boolean> = {
+  type: T;
+  list: L;
+  optional: O;
+  title: string | null;
+  help: string | null;
+};
+type PortOptions = { title?: string; help?: string };
+
+type PortMaker<T extends PortType> = {
+  (options?: PortOptions): Port<T, false, false>;
+  list(options?: PortOptions): Port<T, true, false>;
+  optional(options?: PortOptions): Port<T, false, true>;
+  optionalList(options?: PortOptions): Port<T, true, true>;
+};
+function maker<T extends PortType>(type: T): PortMaker<T> {
+  const make = <L extends boolean, O extends boolean>(list: L, optional: O, options: PortOptions = {}) => ({
+    type,
+    list,
+    optional,
+    title: options.title ?? null,
+    help: options.help ?? null,
+  });
+  return Object.assign((options?: PortOptions) => make(false, false, options), {
+    list: (options?: PortOptions) => make(true, false, options),
+    optional: (options?: PortOptions) => make(false, true, options),
+    optionalList: (options?: PortOptions) => make(true, true, options),
+  });
+}
+/** `port.clip()`, `port.clip.list()`, `port.transcript.optional({ title: 'Attached' })` */
+export const port = Object.fromEntries(
+  (Object.keys(PORT_TYPES) as PortType[]).map((type) => [type, maker(type)]),
+) as unknown as { [T in PortType]: PortMaker<T> };
+
+/** A port as a manifest's JSON holds it. */
+export const PortJson = z.strictObject({
+  type: z.enum(Object.keys(PORT_TYPES) as [PortType, ...PortType[]]),
+  list: z.boolean(),
+  optional: z.boolean(),
+  title: z.string().max(60).nullable(),
+  help: z.string().max(300).nullable(),
+});
+export type PortJson = z.infer<typeof PortJson>;
+
+type ValueOf<P> =
+  P extends Port<infer T, infer L, boolean>
+    ? L extends true
+      ? Array<z.infer<(typeof PORT_TYPES)[T]>>
+      : z.infer<(typeof PORT_TYPES)[T]>
+    : never;
+type Ports = Record<string, Port>;
+/** What `run` receives: required ports are there, optional ones may be absent. */
+export type InputsOf<I extends Ports> = {
+  [K in keyof I as I[K] extends Port<PortType, boolean, true> ? never : K]: ValueOf<I[K]>;
+} & { [K in keyof I as I[K] extends Port<PortType, boolean, true> ? K : never]?: ValueOf<I[K]> };
+/** What `run` returns: optional outputs may be left out, which makes them absent (what needs them is skipped). */
+export type OutputsOf<O extends Ports> = InputsOf<O>;
+
+// ---------------------------------------------------------------- manifest
+
+/**
+ * What a node does to lists, as data; its meaning lives in runtime/graph.
+ * `step`: one run per item. `split`: its list outputs are new origins. (Any list output of a step is a new origin too.)
+ */
+export const SHAPES = [
+  'step',
+  'split',
+  'gather',
+  'pair',
+  'route',
+  'filter',
+  'join',
+  'wait',
+  'call-pipeline',
+  'trigger',
+  'stop',
+] as const;
+export type Shape = (typeof SHAPES)[number];
+
+/** pure: same inputs, same result. reads-external: asks a service. writes-external: changes the outside world. */
+export const EFFECTS = ['pure', 'reads-external', 'writes-external'] as const;
+export type EffectClass = (typeof EFFECTS)[number];
+
+export const FAMILIES = ['source', 'sound', 'shape', 'flow', 'publish', 'other'] as const;
+export type Family = (typeof FAMILIES)[number];
+
+export const HttpGrant = z.strictObject({
+  method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']),
+  /** Absent: the connection's own server. */
+  host: z.string().max(253).optional(),
+  path: z.string().max(300),
+  why: z.string().max(200),
+});
+export type HttpGrant = z.infer<typeof HttpGrant>;
+
+/** What a node may ask for. Undeclared means refused, whatever its code says. */
+export const CapabilityDeclaration = z.strictObject({
+  assets: z.array(z.enum(['read', 'write', 'fetch'])).optional(),
+  /** Names of media operations (`runtime/capabilities/media.ts`). */
+  media: z.array(z.string().max(40)).optional(),
+  /** Names of AI operations (`runtime/capabilities/ai.ts`). */
+  ai: z.array(z.string().max(40)).optional(),
+  http: z.array(HttpGrant).optional(),
+  render: z.boolean().optional(),
+  /** The parts of the brand kit that are read: inputs of reuse. */
+  brand: z.array(z.enum(['name', 'colors', 'fonts', 'logo', 'voice', 'captions', 'links'])).optional(),
+  store: z.boolean().optional(),
+});
+export type CapabilityDeclaration = z.infer<typeof CapabilityDeclaration>;
+
+export type Example<C, I, O> = {
+  config?: C;
+  inputs: I;
+  /** Answers of the capabilities, in the order of the calls. */
+  replies?: unknown[];
+  outputs?: O;
+  /** Where the whole output is too long to write down: the check the outputs must pass. */
+  expects?: string;
+};
+
+export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends z.ZodType = z.ZodType> = {
+  /** `family.verb`, never reused for something else */
+  id: string;
+  /** semver; for built-in nodes `id@version` is the behaviour digest, so a change of behaviour is a change of version */
+  version: string;
+  title: string;
+  help: string;
+  /** A lucide icon name, kebab-case. */
+  icon: string;
+  family: Family;
+  aliases: string[];
+  shape: Shape;
+  effect: EffectClass;
+  /** Heavy steps (ffmpeg, local speech) have their own slots per machine and a row each. */
+  weight: 'light' | 'heavy';
+  /** For reads-external: seconds during which another run may reuse the result. 0 = never. */
+  reuseForSeconds: number;
+  inputs: I;
+  outputs: O;
+  config: C;
+  capabilities: CapabilityDeclaration;
+  connection?: { platform: string; scopes: string[] };
+  /** Names of config fields drawn on the node itself, at most four. */
+  fields: string[];
+  /** Attempts and time-outs; the runtime's defaults where absent. */
+  limits?: { wallSeconds?: number; activeSeconds?: number; memoryMb?: number; attempts?: number };
+  example: Example<z.input<C>, unknown, unknown>;
+};
+
+type ManifestInput<I extends Ports, O extends Ports, C extends z.ZodType> = Omit<
+  Manifest<I, O, C>,
+  'weight' | 'reuseForSeconds' | 'aliases' | 'fields' | 'capabilities' | 'icon' | 'family'
+> &
+  Partial<
+    Pick<Manifest<I, O, C>, 'weight' | 'reuseForSeconds' | 'aliases' | 'fields' | 'capabilities' | 'icon' | 'family'>
+  >;
+
+/** Fills the defaults of a manifest. Evaluated inside an isolate at install; `manifestJson` is what leaves it. */
+export function defineManifest<const I extends Ports, const O extends Ports, C extends z.ZodType>(
+  manifest: ManifestInput<I, O, C>,
+): Manifest<I, O, C> {
+  return {
+    icon: 'puzzle',
+    family: 'other',
+    aliases: [],
+    weight: 'light',
+    reuseForSeconds: 0,
+    fields: [],
+    capabilities: {},
+    ...manifest,
+  };
+}
+
+/** A manifest as JSON: all that editor, server and runtime ever know of a node type. */
+export const ManifestJson = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$/)
+    .max(80),
+  version: z.string().regex(/^\d+\.\d+\.\d+$/),
+  title: z.string().min(1).max(60),
+  help: z.string().max(1000),
+  icon: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/)
+    .max(60),
+  family: z.enum(FAMILIES),
+  aliases: z.array(z.string().max(60)).max(30),
+  shape: z.enum(SHAPES),
+  effect: z.enum(EFFECTS),
+  weight: z.enum(['light', 'heavy']),
+  reuseForSeconds: z.number().int().nonnegative(),
+  inputs: z.record(
+    z
+      .string()
+      .regex(/^[a-z][A-Za-z0-9]*$/)
+      .max(40),
+    PortJson,
+  ),
+  outputs: z.record(
+    z
+      .string()
+      .regex(/^[a-z][A-Za-z0-9]*$/)
+      .max(40),
+    PortJson,
+  ),
+  /** JSON Schema (draft 2020-12) of the config, defaults and form hints (`title`, `unit`, `slider`, `help`, `group`) in it. */
+  config: z.record(z.string(), z.json()),
+  capabilities: CapabilityDeclaration,
+  connection: z.strictObject({ platform: z.string(), scopes: z.array(z.string()) }).optional(),
+  fields: z.array(z.string()).max(4),
+  limits: z
+    .strictObject({
+      wallSeconds: z.number().positive().max(86_400).optional(),
+      activeSeconds: z.number().positive().max(600).optional(),
+      memoryMb: z.number().int().min(8).max(256).optional(),
+      attempts: z.number().int().min(1).max(20).optional(),
+    })
+    .optional(),
+  example: z.record(z.string(), z.json()),
+  /** Which entries the plugin exports besides `manifest`. */
+  exports: z.array(z.enum(['run', 'simulate', 'lookup'])),
+});
+export type ManifestJson = z.infer<typeof ManifestJson>;
+
+/** Called inside the isolate at install: the manifest's JSON text. `exported` names the plugin's other exports. */
+export function manifestJson(manifest: Manifest, exported: string[]): string {
+  const { config, ...rest } = manifest;
+  const schema = z.toJSONSchema(config, { io: 'input', unrepresentable: 'any' });
+  return JSON.stringify({
+    ...rest,
+    config: schema,
+    exports: exported.filter((name) => name === 'run' || name === 'simulate' || name === 'lookup'),
+  });
+}
+
+// ---------------------------------------------------------------- errors
+
+/** never: trying again cannot help. later: with back-off. person: somebody has to decide or reconnect first. */
+export type Retry = 'never' | 'later' | 'person';
+
+/** The one error shape. Codes are SCREAMING_SNAKE, never renamed or reused; secrets and payloads stay out of messages. */
+export class NodeError extends Error {
+  override name = 'NodeError';
+  readonly code: string;
+  readonly hint: string | null;
+  readonly retry: Retry;
+  /** ISO instant before which trying again is pointless */
+  readonly notBefore: string | null;
+  constructor(
+    code: string,
+    message: string,
+    options: { hint?: string; retry?: Retry; notBefore?: string; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint ?? null;
+    this.retry = options.retry ?? 'never';
+    this.notBefore = options.notBefore ?? null;
+  }
+}
+
+/** An error as it is stored and sent. */
+export const ErrorJson = z.strictObject({
+  code: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9_]*$/)
+    .max(60),
+  message: z.string().max(2000),
+  hint: z.string().max(1000).nullable(),
+  retry: z.enum(['never', 'later', 'person']),
+  notBefore: z.string().nullable().optional(),
+});
+export type ErrorJson = z.infer<typeof ErrorJson>;
+
+export function unexpectedReply(reply: HttpReply): NodeError {
+  const again = reply.status === 429 || reply.status >= 500;
+  return new NodeError('UNEXPECTED_REPLY', `The service answered with status ${reply.status}.`, {
+    retry: again ? 'later' : 'never',
+    hint: again ? 'It is tried again by itself.' : 'Check the settings of this node.',
+  });
+}
+
+// ---------------------------------------------------------------- ctx
+
+export type HttpRequest = {
+  method: HttpGrant['method'];
+  host?: string;
+  path: string;
+  query?: Record<string, string>;
+  headers?: Record<string, string>;
+  json?: unknown;
+  text?: string;
+  /** Streams an asset as the body; the bytes never enter the isolate. */
+  asset?: string;
+};
+export type HttpReply = { status: number; headers: Record<string, string>; body: unknown };
+
+/** The brand kit: only the declared parts are filled. Colours are `#rrggbb`; fonts are font-family names the product ships. */
+export type BrandKit = {
+  name: string;
+  colors: { primary: string; light: string; ink: string; paper: string };
+  fonts: { display: string; text: string };
+  logo: Asset | null;
+  voice: string;
+  captions: { style: 'marker' | 'plain' | 'box' | 'stack' };
+  links: { label: string; url: string }[];
+};
+
+export interface Ctx<C = unknown> {
+  /** The config with its defaults applied. */
+  readonly config: C;
+  /** The step's instant, fixed for all its attempts. A node that reads it is not pure. */
+  readonly now: string;
+  readonly brand: BrandKit;
+  readonly connection: { id: string; name: string; platform: string };
+  /** `fraction` in [0, 1], never goes backwards on screen; `note` is one short sentence. */
+  progress(fraction: number, note?: string): void;
+  /** One line in the step's log; at most 1,000 lines of 1,000 characters. */
+  log(message: string): void;
+  /** One fact shown at the node's foot, e.g. `fact('before', '−17.5 LUFS')`. */
+  fact(name: string, value: string): void;
+  http(request: HttpRequest): Promise<HttpReply>;
+  /** A visible act in the outside world, recorded before it is sent; `name` is unique within the step. */
+  effect(name: string, request: HttpRequest): Promise<HttpReply>;
+  readonly assets: AssetsCapability;
+  readonly media: MediaCapability;
+  readonly ai: AiCapability;
+  readonly render: RenderCapability;
+  readonly store: StoreCapability;
+}
+
+export interface AssetsCapability {
+  /** UTF-8 text of an asset up to 4 MB. */
+  readText(asset: Asset): Promise<string>;
+  writeText(text: string, options: { name: string; mime: string }): Promise<Asset>;
+  /** Loads a public address through the safe fetch into the store. Refuses what is neither media nor text. */
+  fetch(url: string): Promise<Asset>;
+  /** The asset's facts as the store knows them (ffprobe for media). `sidecars` were uploaded with the same stem. */
+  inspect(asset: string): Promise<{ asset: Asset; sidecars: Asset[] }>;
+}
+
+export interface StoreCapability {
+  get(key: string): Promise<unknown>;
+  set(key: string, value: unknown): Promise<void>;
+}
+
+/** Named operations on media (`runtime/capabilities/media/`). Every one refuses input it cannot trust with MEDIA_* codes. */
+export interface MediaCapability {
+  /** ffprobe's facts, parsed and bounded. */
+  probe(input: { asset: string }): Promise<MediaFacts>;
+  loudness(input: { asset: string; start?: number; end?: number }): Promise<Loudness>;
+  /** The two-pass clean-up of Clean audio: a copy of the recording with its sound treated, picture copied. */
+  clean(input: CleanInput): Promise<CleanResult>;
+  /** Peak envelope in [0, 1], `bins` values. */
+  waveform(input: { asset: string; bins: number }): Promise<number[]>;
+  /** Voice activity, seconds. */
+  speech(input: { asset: string }): Promise<Turn[]>;
+  /** Subtitle tracks inside the file, as WebVTT text. */
+  subtitles(input: { asset: string }): Promise<{ language: string; vtt: string }[]>;
+  /** Where the subject is over time, and where the picture cuts. */
+  track(input: { asset: string; start: number; end: number }): Promise<TrackResult>;
+  /** Cuts, reframes, burns captions in and normalises, in one pass over the picture. */
+  clip(input: ClipInput): Promise<ClipResult>;
+  /** Candidate stills, best first. */
+  frames(input: { asset: string; start?: number; end?: number; count: number }): Promise<FrameCandidate[]>;
+}
+export type MediaFacts = {
+  kind: 'video' | 'audio';
+  format: string;
+  duration: number;
+  bytes: number;
+  video: { codec: string; width: number; height: number; rate: number; rotation: number } | null;
+  audio: { codec: string; channels: number; sampleRate: number } | null;
+  subtitles: number;
+};
+export type CleanInput = {
+  asset: string;
+  /** Hz; 0 = off */
+  highPass: number;
+  /** [0, 1]; 0 = off */
+  denoise: number;
+  /** dBFS below which sound is closed off; null = off */
+  gate: number | null;
+  /** Shortens pauses longer than this many seconds; null = off. Changes the length, so words must be made after it. */
+  trimSilence: number | null;
+  loudness: { integrated: number; truePeak: number; range: number } | null;
+};
+export type CleanResult = {
+  asset: MediaAsset;
+  before: Loudness;
+  after: Loudness;
+  linear: boolean;
+  note: string | null;
+};
+/** `x`, `y` = centre in [0, 1] of the frame; `size` = height of the face or body in [0, 1]. */
+export type TrackSample = { time: number; x: number; y: number; size: number; confidence: number };
+export type TrackResult = { width: number; height: number; samples: TrackSample[]; cuts: number[]; detector: string };
+/** A keyframe of the crop window's centre in source pixels; held or eased to the next one. */
+export type CropKey = { time: number; x: number; y: number; ease: 'hold' | 'linear' };
+export type CaptionCue = { start: number; end: number; lines: { text: string; start: number; end: number }[][] };
+export type ClipInput = {
+  asset: string;
+  start: number;
+  end: number;
+  width: number;
+  height: number;
+  /** null = blurred fill; for sound only, a drawn background. */
+  crop: { width: number; height: number; keys: CropKey[] } | null;
+  captions: null | {
+    style: 'marker' | 'plain' | 'box' | 'stack';
+    cues: CaptionCue[];
+    colors: { primary: string; light: string; ink: string };
+    fonts: { display: string; text: string };
+    highlight: boolean;
+  };
+  loudness: { integrated: number; truePeak: number; range: number } | null;
+};
+export type ClipResult = { asset: Asset; loudness: { before: Loudness; after: Loudness; linear: boolean } | null };
+export type FrameCandidate = {
+  asset: Asset;
+  time: number;
+  /** each in [0, 1] */
+  sharpness: number;
+  exposure: number;
+  faces: { x: number; y: number; width: number; height: number; confidence: number }[];
+  score: number;
+};
+
+/** Speech and language through services with a key, local engines, or what comes with the recording. */
+export interface AiCapability {
+  /** Engines the workspace can use now, best first, and what the absent ones would need. */
+  engines(input: { task: 'transcribe' | 'diarize' | 'json' }): Promise<EngineInfo[]>;
+  transcribe(input: {
+    engine: string;
+    asset: string;
+    language?: string;
+    names?: string[];
+    speakers?: number;
+  }): Promise<Transcript>;
+  diarize(input: { engine: string; asset: string; speakers?: number }): Promise<Turn[]>;
+  /** A chat model's answer that fits `schema` (JSON Schema, strict). */
+  json(input: { model?: string; system: string; prompt: string; name: string; schema: unknown }): Promise<unknown>;
+  /** Sentence embeddings from the local model that needs no key: unit vectors. */
+  embed(input: { texts: string[] }): Promise<number[][]>;
+}
+export type EngineInfo = {
+  id: string;
+  label: string;
+  available: boolean;
+  /** Where the sound or text goes: this machine, or the service's name. */
+  goesTo: string;
+  /** What is missing and how to get it, in one sentence. */
+  missing: string | null;
+};
+
+/** A satori element: plain JSON, no functions. Pictures only as asset ids in `src: "asset:<sha256>"`. */
+export type RenderNode = {
+  type: string;
+  props: {
+    style?: Record<string, string | number>;
+    children?: RenderNode[] | string;
+    src?: string;
+    width?: number;
+    height?: number;
+  };
+};
+export interface RenderCapability {
+  image(input: {
+    root: RenderNode;
+    width: number;
+    height: number;
+    name: string;
+    format?: 'png' | 'jpeg';
+  }): Promise<Asset>;
+  /** The size text takes, in pixels, with the product's fonts: to fit titles before drawing. */
+  measure(input: {
+    text: string;
+    font: string;
+    weight: number;
+    size: number;
+    maxWidth: number;
+    lineHeight: number;
+  }): Promise<{ width: number; height: number; lines: number }>;
+}
+
+type ConfigOf<M> = M extends Manifest<Ports, Ports, infer C> ? z.output<C> : never;
+type In<M> = M extends Manifest<infer I, Ports, z.ZodType> ? InputsOf<I> : never;
+type Out<M> = M extends Manifest<Ports, infer O, z.ZodType> ? OutputsOf<O> : never;
+
+export type Run<M> = (ctx: Ctx<ConfigOf<M>>, inputs: In<M>) => Promise<Out<M>> | Out<M>;
+export type EffectRecord = { name: string; request: HttpRequest; handle: string | null; sentAt: string };
+export type LookupResult =
+  | { state: 'confirmed'; handle: string; evidence: string; reply?: HttpReply }
+  | { state: 'absent' }
+  | { state: 'unknown'; why: string };
+/** Did it arrive? Runs with reading rights only. */
+export type Lookup<M> = (ctx: Ctx<ConfigOf<M>>, effect: EffectRecord) => Promise<LookupResult> | LookupResult;
+/** What a dry run shows instead of acting. */
+export type Simulate<M> = (
+  ctx: Ctx<ConfigOf<M>>,
+  inputs: In<M>,
+) => Promise<{ would: string; outputs: Out<M> }> | { would: string; outputs: Out<M> };

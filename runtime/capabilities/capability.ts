@@ -1,0 +1,82 @@
+/**
+ * What a capability is on the host's side of the wall.
+ *
+ * The broker (`runtime/broker.ts`) receives `{ capability, method, args }` from the isolate, checks the manifest's
+ * declaration and the workspace's grant, parses `args` with the method's schema, journals or memoises as `record`
+ * says, and calls `act`. A capability never sees another workspace and never gets to decide about grants.
+ */
+import type * as z from 'zod';
+import type { BrandKit, ErrorJson, ManifestJson } from '../../nodes/contract.ts';
+import type { AssetStore } from '../assets.ts';
+
+/** Everything a capability may know about the step that asks. */
+export type StepScope = {
+  workspaceId: string;
+  brandId: string;
+  runId: string;
+  stepId: string;
+  nodeId: string;
+  /** The item path. */
+  path: readonly number[];
+  attempt: number;
+  /** Fixed per step; ISO. */
+  now: string;
+  manifest: ManifestJson;
+  brand: BrandKit;
+  assets: AssetStore;
+  /** Aborted on cancel, time-out, lost lease and shutdown. */
+  signal: AbortSignal;
+  /** `fraction` in [0, 1]. */
+  progress(fraction: number, note?: string): void;
+  log(message: string): void;
+  /** Names something ambient that was read (an engine, a kit part, a flag) and its digest: part of the reuse key. */
+  ambient(name: string, digest: string): void;
+};
+
+/**
+ * pass      not recorded: cheap reads
+ * journal   pays, writes or waits: the reply is committed before the isolate sees it and replayed afterwards
+ * memo      memoised by the digest of (method, args, engine): media and render
+ */
+export type Recording = 'pass' | 'journal' | 'memo';
+
+export type Method<I = unknown, O = unknown> = {
+  input: z.ZodType<I>;
+  record: Recording;
+  /** Identity of what does the work (ffmpeg build, model); part of the memo key. */
+  engine?(scope: StepScope): Promise<string> | string;
+  act(scope: StepScope, input: I): Promise<O>;
+};
+
+export type Capability = {
+  name: string;
+  /** Whether the manifest declares this method. */
+  declared(manifest: ManifestJson, method: string): boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: each method has its own pair of types, checked where it is made
+  methods: Record<string, Method<any, any>>;
+};
+
+/** Keeps the pair of types of one method together. */
+export function method<I, O>(definition: Method<I, O>): Method<I, O> {
+  return definition;
+}
+
+/** Thrown by a capability; crosses the wall as code, message and hint only. */
+export class CapabilityError extends Error {
+  override name = 'CapabilityError';
+  readonly error: ErrorJson;
+  constructor(
+    code: string,
+    message: string,
+    options: { hint?: string; retry?: ErrorJson['retry']; notBefore?: string; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.error = {
+      code,
+      message,
+      hint: options.hint ?? null,
+      retry: options.retry ?? 'never',
+      notBefore: options.notBefore ?? null,
+    };
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The saved shape of a pipeline: plain JSON, parsed at every wall, executed by nobody on import.
+ *
+ *   node     one use of a node type: config, name, position
+ *   edge     a wire from an output port to an input port; the order of `edges` is the order lists concatenate in
+ *   input    a config field promoted to a named parameter of the whole pipeline: what a run, the command line
+ *            (`--input recording=@file`) or another brand fills in
+ *   section  a titled frame on the canvas; note: a sticky note (Markdown)
+ */
+import * as z from 'zod';
+
+const Id = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/);
+const PortName = z
+  .string()
+  .regex(/^[a-z][A-Za-z0-9]*$/)
+  .max(40);
+/** `error` is every node's error output. */
+export const ERROR_PORT = 'error';
+
+export const GraphNode = z.strictObject({
+  id: Id,
+  /** node type id, e.g. `speech.transcribe` */
+  type: z.string().max(80),
+  /** the node type's version this use was made with */
+  version: z.string().max(30),
+  /** shown name; unique within the graph so that `--set Transcribe.engine=draft` is unambiguous */
+  name: z.string().min(1).max(80),
+  position: z.strictObject({ x: z.number(), y: z.number() }),
+  /** width in pixels where the person changed it */
+  width: z.number().min(124).max(800).optional(),
+  config: z.record(z.string().max(60), z.json()),
+});
+export type GraphNode = z.infer<typeof GraphNode>;
+
+export const GraphEdge = z.strictObject({
+  id: Id,
+  from: z.strictObject({ node: Id, port: PortName }),
+  to: z.strictObject({ node: Id, port: PortName }),
+  /** For a gather: go on without the members that failed. */
+  leaveOutFailed: z.boolean().optional(),
+});
+export type GraphEdge = z.infer<typeof GraphEdge>;
+
+export const GraphInput = z.strictObject({
+  /** `--input NAME=…` */
+  name: PortName,
+  title: z.string().max(80),
+  node: Id,
+  /** The config field of that node that it fills. */
+  field: z.string().max(60),
+});
+export type GraphInput = z.infer<typeof GraphInput>;
+
+export const GraphSection = z.strictObject({
+  id: Id,
+  title: z.string().max(80),
+  position: z.strictObject({ x: z.number(), y: z.number() }),
+  size: z.strictObject({ width: z.number().positive(), height: z.number().positive() }),
+});
+export const GraphNote = z.strictObject({
+  id: Id,
+  text: z.string().max(4000),
+  position: z.strictObject({ x: z.number(), y: z.number() }),
+  size: z.strictObject({ width: z.number().positive(), height: z.number().positive() }),
+});
+
+/** At most 500 nodes and 2,000 edges. `format` is raised by `runtime/graph/migrate.ts`. */
+export const Graph = z.strictObject({
+  format: z.literal(1),
+  nodes: z.array(GraphNode).max(500),
+  edges: z.array(GraphEdge).max(2000),
+  inputs: z.array(GraphInput).max(50),
+  sections: z.array(GraphSection).max(100),
+  notes: z.array(GraphNote).max(200),
+});
+export type Graph = z.infer<typeof Graph>;
+
+export const EMPTY_GRAPH: Graph = { format: 1, nodes: [], edges: [], inputs: [], sections: [], notes: [] };
+
+/** What is wrong with a graph, beside the node, edge or field it concerns. `error` stops a publish and a run. */
+export type Problem = {
+  severity: 'error' | 'warning';
+  code: string;
+  message: string;
+  hint: string | null;
+  node?: string;
+  edge?: string;
+  field?: string;
+  port?: string;
+};
