@@ -1,0 +1,19 @@
+/**
+ * The one way into a workspace's rows: a transaction that carries the workspace, and a type that only it makes.
+ * A query function takes a `WorkspaceTx`, so a query outside a workspace does not compile.
+ */
+import { sql, type Transaction } from 'kysely';
+import type { Database } from './connect.ts';
+import type { Tables } from './tables.ts';
+
+declare const inside: unique symbol;
+/** A transaction inside one workspace. Made by `inWorkspace` alone. */
+export type WorkspaceTx = Transaction<Tables> & { readonly [inside]: true };
+
+/** Runs `work` in one transaction bound to `workspaceId`: rows of others are not there. Rolls back where it throws. */
+export function inWorkspace<T>(db: Database, workspaceId: string, work: (tx: WorkspaceTx) => Promise<T>): Promise<T> {
+  return db.transaction().execute(async (tx) => {
+    await sql`select set_config('app.workspace_id', ${workspaceId}, true)`.execute(tx);
+    return work(tx as WorkspaceTx);
+  });
+}
