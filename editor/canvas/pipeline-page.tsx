@@ -1,0 +1,4 @@
+/** The page of one pipeline. */
+export function PipelinePage() {
+  return null;
+}
