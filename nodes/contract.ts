@@ -531,6 +531,12 @@ export interface Ctx<C = unknown> {
   readonly store: StoreCapability;
 }
 
+/**
+ * What crosses the wall is `{ capability, method, args }` with one named object as `args`, the method's own where it
+ * takes one. The others are named here: assets.readText `{ asset: sha256 }`, writeText `{ text, name, mime }`,
+ * fetch `{ url }`, inspect `{ asset: sha256 }`; store.get `{ key }`, set `{ key, value }`; http.request the request;
+ * effect.send `{ name, request }`.
+ */
 export interface AssetsCapability {
   /** UTF-8 text of an asset up to 4 MB. */
   readText(asset: Asset): Promise<string>;
@@ -632,14 +638,33 @@ export type FrameCandidate = {
 export interface AiCapability {
   /** Engines the workspace can use now, best first, and what the absent ones would need. */
   engines(input: { task: 'transcribe' | 'diarize' | 'json' }): Promise<EngineInfo[]>;
+  /** How an engine wants a recording cut: pieces that end in silences where it limits the size, else one piece. */
+  plan(input: { engine: string; asset: string }): Promise<{ parts: { start: number; end: number }[] }>;
+  /** For engines with `jobs`: sends the sound to the service. Each of the three steps is recorded on its own. */
+  upload(input: { engine: string; asset: string }): Promise<{ source: string }>;
+  /** For engines with `jobs`: orders the work; the job's id is stored before anybody asks for its result. */
+  submit(input: {
+    engine: string;
+    source: string;
+    language?: string;
+    names?: string[];
+    speakers?: number;
+  }): Promise<{ job: string }>;
+  /** Words of one piece of a recording (times count from the recording's start). `job` for engines with `jobs`. */
   transcribe(input: {
     engine: string;
     asset: string;
     language?: string;
     names?: string[];
     speakers?: number;
+    start?: number;
+    end?: number;
+    job?: string;
   }): Promise<Transcript>;
-  diarize(input: { engine: string; asset: string; speakers?: number }): Promise<Turn[]>;
+  /** `speech`: where there is speech, for engines that do not look themselves. */
+  diarize(input: { engine: string; asset: string; speakers?: number; speech?: Turn[]; job?: string }): Promise<Turn[]>;
+  /** Reads captions or a transcript that came with a recording: SRT, WebVTT, TTML, JSON. */
+  parse(input: { text: string; name: string; duration: number; language?: string }): Promise<Transcript>;
   /** A chat model's answer that fits `schema` (JSON Schema, strict). */
   json(input: { model?: string; system: string; prompt: string; name: string; schema: unknown }): Promise<unknown>;
   /** Sentence embeddings from the local model that needs no key: unit vectors. */
@@ -653,6 +678,10 @@ export type EngineInfo = {
   goesTo: string;
   /** What is missing and how to get it, in one sentence. */
   missing: string | null;
+  /** Works by upload, submit and a result that is asked for later. */
+  jobs?: boolean;
+  /** What `speech install` would fetch for it: Settings offers it as a button. */
+  install?: { bytes: number | null; seconds: number | null; from: string } | null;
 };
 
 /** A satori element: plain JSON, no functions. Pictures only as asset ids in `src: "asset:<sha256>"`. */
