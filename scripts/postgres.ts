@@ -245,12 +245,31 @@ function urlOf(user: string, password: string, database: string, socket: string)
 }
 
 /**
+ * Waits for our end of a pipe, in a shell of 1 MB: when we are killed there is nobody else to stop the server. Checks
+ * the server's own record first, so that a later process with its number is left alone.
+ */
+function stopWhenWeDie(pid: number, data: string): { over(): void } {
+  const script = 'read -r word; [ "$word" = over ] || [ "$(head -n 1 "$2")" != "$1" ] || kill -INT "$1"';
+  const watch = spawn('/bin/sh', ['-c', script, 'spliceboard-watch', String(pid), path.join(data, 'postmaster.pid')], {
+    cwd: '/',
+    env: { PATH: '/usr/bin:/bin' },
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true, // Ctrl-C is for us alone
+  });
+  watch.on('error', () => {}); // without a shell the next start ends the server
+  watch.stdin.on('error', () => {}); // it was ended before us
+  watch.unref();
+  return { over: () => void watch.stdin.end('over\n') };
+}
+
+/**
  * Starts the cluster in `wanted` (made on first use), with the product's roles, login and database ready.
- * Throws `PostgresError` with one sentence where that cannot work.
+ * `untilWeEnd`: a kill of this process stops the server too. Throws `PostgresError` with one sentence where a start
+ * cannot work.
  */
 export async function startPostgres(
   wanted: string,
-  options: { settings?: Record<string, string> } = {},
+  options: { settings?: Record<string, string>; untilWeEnd?: boolean } = {},
 ): Promise<Postgres> {
   const dir = clusterFolder(wanted);
   const data = path.join(dir, 'data');
@@ -289,6 +308,7 @@ export async function startPostgres(
   );
   closeSync(log);
   server.unref();
+  const watch = options.untilWeEnd && server.pid !== undefined ? stopWhenWeDie(server.pid, data) : undefined;
   let failure: Error | undefined;
   server.on('error', (error) => {
     failure = error;
@@ -315,6 +335,7 @@ export async function startPostgres(
     dir,
     async stop() {
       await stopPostgres(dir);
+      watch?.over();
       rmSync(socket, { recursive: true, force: true });
     },
   };
