@@ -148,7 +148,7 @@ function serverPid(data: string): number | undefined {
 export async function stopPostgres(dir: string): Promise<void> {
   const data = path.join(dir, 'data');
   const pid = serverPid(data);
-  if (pid === undefined) return;
+  if (pid === undefined) return removeSocketFolder(dir);
   const isGone = () => commandOf(pid)?.includes(data) !== true;
   process.kill(pid, 'SIGINT');
   for (let waited = 0; !isGone(); waited += 20) {
@@ -157,19 +157,31 @@ export async function stopPostgres(dir: string): Promise<void> {
       throw new PostgresError(`An earlier PostgreSQL (process ${pid}) does not end. End it and start again.`);
     await sleep(20);
   }
+  removeSocketFolder(dir);
+}
+
+function temporaryFolder(): string {
+  return os.tmpdir().length <= 60 ? os.tmpdir() : '/tmp';
+}
+
+function fixedSocketFolder(dir: string): string {
+  return path.join(temporaryFolder(), `spliceboard-${shortHash(dir)}`);
+}
+
+function removeSocketFolder(dir: string): void {
+  rmSync(fixedSocketFolder(dir), { recursive: true, force: true });
 }
 
 /** The same folder each time, so that a killed start leaves none behind; a foreign one of that name is left alone. */
 function socketFolder(dir: string, owner: number | undefined): string {
-  const base = os.tmpdir().length <= 60 ? os.tmpdir() : '/tmp';
-  const fixed = path.join(base, `spliceboard-${shortHash(dir)}`);
+  const fixed = fixedSocketFolder(dir);
   try {
     mkdirSync(fixed, { mode: 0o700 });
   } catch {
     const found = lstatSync(fixed);
     const expected = owner ?? process.getuid?.();
     if (!found.isDirectory() || found.uid !== expected || (found.mode & 0o077) !== 0) {
-      return mkdtempSync(path.join(base, 'spliceboard-'));
+      return mkdtempSync(path.join(temporaryFolder(), 'spliceboard-'));
     }
   }
   return fixed;
