@@ -205,7 +205,7 @@ describe('limits', () => {
     const closed = createFetcher({ egress: new Map([[SERVICE, nobody]]) });
     open.push(closed);
     await expect(closed.request(`${SERVICE}/`)).rejects.toMatchObject({ code: 'FETCH_FAILED', mayHaveArrived: false });
-    answer = (request) => request.destroy();
+    answer = (request) => request.socket.destroy();
     await expect(fetcher().request(`${SERVICE}/`)).rejects.toMatchObject({
       code: 'FETCH_FAILED',
       mayHaveArrived: true,

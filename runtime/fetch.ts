@@ -384,16 +384,16 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     asFetch:
       (limits = {}) =>
       async (input, init) => {
-        const request = input instanceof Request ? input : undefined;
+        const whole = input instanceof Request ? input : undefined;
         // Node's own Response serialises forms and streams, with the boundary in the content type.
         const packed = init?.body == null ? undefined : new Response(init.body as BodyInit);
-        const headers = new Headers(init?.headers ?? request?.headers);
+        const headers = new Headers(init?.headers ?? whole?.headers);
         const type = packed?.headers.get('content-type');
         if (type && !headers.has('content-type')) headers.set('content-type', type);
         const streams = init?.body instanceof ReadableStream;
-        const answer = await fetcherRequest(request?.url ?? String(input), {
+        const answer = await request(whole?.url ?? String(input), {
           ...limits,
-          method: init?.method ?? request?.method ?? 'GET',
+          method: init?.method ?? whole?.method ?? 'GET',
           headers: Object.fromEntries(headers),
           body: streams ? (packed?.body ?? null) : packed ? new Uint8Array(await packed.arrayBuffer()) : null,
           ...(init?.signal ? { signal: init.signal } : {}),
@@ -406,9 +406,6 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
       await Promise.all([checked.close(), mapped.close()]);
     },
   };
-  function fetcherRequest(url: string, given: SafeRequest) {
-    return request(url, given);
-  }
 }
 
 const timedOut = (what: string) =>
