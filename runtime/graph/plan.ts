@@ -1,0 +1,182 @@
+/**
+ * A graph turned into what a run needs to know about each node: where its inputs come from, who takes its outputs, and
+ * how many things must arrive before a step can be decided. Plain JSON, stored with the run, so that a run keeps the
+ * plan it began with. Pure.
+ */
+import type { ManifestJson, PortType } from '../../nodes/contract.ts';
+import { analyseFrames, type Catalogue, type Frame, type How, inputPort, manifestsById, outputPort } from './frames.ts';
+import { ERROR_PORT, type Graph, type GraphEdge } from './graph.ts';
+
+export type Lane = 'light' | 'media';
+
+export type PlanSource = {
+  edge: string;
+  node: string;
+  port: string;
+  how: How;
+  /** Length of the source's frame. */
+  depth: number;
+  /** For a gather inside a map: the origin whose members are gathered. */
+  origin: { node: string; port: string } | null;
+  leaveOutFailed: boolean;
+  convert: [from: PortType, to: PortType] | null;
+};
+export type PlanInput = { port: string; list: boolean; optional: boolean; sources: PlanSource[] };
+export type PlanTarget = { port: string; node: string; how: How };
+/** Rows of the ledger to read before a step: one step at the path cut to `depth`, or all members of a list. */
+export type PlanRead = { node: string; kind: 'step' | 'members'; depth: number };
+
+export type PlanNode = {
+  id: string;
+  name: string;
+  type: string;
+  lane: Lane;
+  /** Light and pure: many items may be claimed as one range. */
+  ranged: boolean;
+  frame: { node: string; port: string }[];
+  /** In the order the manifest declares them: the first failing one names the cause. */
+  inputs: PlanInput[];
+  /** Output port → whether it makes a list. */
+  outputs: Record<string, boolean>;
+  errorIsWired: boolean;
+  targets: PlanTarget[];
+  /** Nodes that lie within a list of this node, with the depth at which they do. */
+  within: { node: string; port: string; depth: number }[];
+  /** Arrivals needed at each depth 0 … frame.length; see advance.ts. */
+  needs: number[];
+  /** Whether arrivals at this depth or above gate the depth below. */
+  gated: boolean[];
+  /** Nodes that gather this node's members, with how many wires each. */
+  gathers: { node: string; count: number }[];
+  reads: PlanRead[];
+};
+export type Plan = { order: string[]; nodes: Record<string, PlanNode> };
+
+/** The graph must be without problems of severity `error`; nodes on a circle are left out. */
+export function planOf(graph: Graph, catalogue: Catalogue): Plan {
+  const manifests = manifestsById(catalogue);
+  const frames = analyseFrames(graph, manifests);
+  const plan: Plan = { order: frames.order, nodes: {} };
+  const manifestOf = (id: string) => manifests.get(graph.nodes.find((node) => node.id === id)?.type ?? '');
+  const edges = graph.edges.filter((edge) => frames.edges.has(edge.id));
+
+  for (const id of frames.order) {
+    const node = graph.nodes.find((each) => each.id === id)!;
+    const manifest = manifestOf(id);
+    const frame = frames.nodes.get(id)!.map(originOf);
+    const arriving = edges.filter((edge) => edge.to.node === id);
+    const leaving = edges.filter((edge) => edge.from.node === id);
+    const { needs, gated } = needsOf(
+      frame.length,
+      arriving.map((edge) => frames.edges.get(edge.id)!.frame.length),
+    );
+    const inputs = Object.entries(manifest?.inputs ?? {}).map(
+      ([port, declared]): PlanInput => ({
+        port,
+        list: declared.list,
+        optional: declared.optional,
+        sources: arriving
+          .filter((edge) => edge.to.port === port)
+          .map((edge) =>
+            sourceOf(
+              edge,
+              frames.nodes.get(edge.from.node)!,
+              frames.edges.get(edge.id)!.how,
+              manifestOf(edge.from.node),
+              manifest,
+            ),
+          ),
+      }),
+    );
+    plan.nodes[id] = {
+      id,
+      name: node.name,
+      type: node.type,
+      lane: manifest?.weight === 'heavy' ? 'media' : 'light',
+      ranged: manifest?.weight !== 'heavy' && manifest?.effect === 'pure',
+      frame,
+      inputs,
+      outputs: Object.fromEntries(
+        Object.entries(manifest?.outputs ?? {}).map(([port, declared]) => [port, declared.list]),
+      ),
+      errorIsWired: leaving.some((edge) => edge.from.port === ERROR_PORT),
+      targets: leaving.map((edge) => ({
+        port: edge.from.port,
+        node: edge.to.node,
+        how: frames.edges.get(edge.id)!.how,
+      })),
+      within: [],
+      needs,
+      gated,
+      gathers: [],
+      reads: readsOf(inputs),
+    };
+  }
+  for (const node of Object.values(plan.nodes)) {
+    for (const [depth, origin] of node.frame.entries()) {
+      plan.nodes[origin.node]?.within.push({ node: node.id, port: origin.port, depth });
+    }
+    if (node.frame.length === 0) continue;
+    for (const target of node.targets) {
+      if (target.how !== 'gather') continue;
+      const known = node.gathers.find((gather) => gather.node === target.node);
+      if (known) known.count++;
+      else node.gathers.push({ node: target.node, count: 1 });
+    }
+  }
+  return plan;
+}
+
+export function originOf(text: string): { node: string; port: string } {
+  const at = text.lastIndexOf('.');
+  return { node: text.slice(0, at), port: text.slice(at + 1) };
+}
+
+/** `arrivals`: the depth at which each wire into the node arrives. */
+function needsOf(depth: number, arrivals: number[]): { needs: number[]; gated: boolean[] } {
+  const needs: number[] = [];
+  const gated: boolean[] = [];
+  for (let level = 0; level <= depth; level++) {
+    const here = arrivals.filter((arrival) => arrival === level).length;
+    const isBelowGate = level > 0 && gated[level - 1] === true;
+    gated.push(here > 0 || isBelowGate);
+    const own = here + (isBelowGate ? 1 : 0);
+    // above the items: what arrives here, the gate above, and the length of the list that opens the next depth
+    needs.push(level === depth ? own : own > 0 ? own + 1 : 0);
+  }
+  return { needs, gated };
+}
+
+function sourceOf(
+  edge: GraphEdge,
+  frame: Frame,
+  how: How,
+  from: ManifestJson | undefined,
+  to: ManifestJson | undefined,
+): PlanSource {
+  const output = outputPort(from, edge.from.port)!.type;
+  const input = inputPort(to, edge.to.port)!.type;
+  const last = frame.at(-1);
+  return {
+    edge: edge.id,
+    node: edge.from.node,
+    port: edge.from.port,
+    how,
+    depth: frame.length,
+    origin: how === 'gather' && last !== undefined ? originOf(last) : null,
+    leaveOutFailed: edge.leaveOutFailed === true,
+    convert: output === input ? null : [output, input],
+  };
+}
+
+function readsOf(inputs: PlanInput[]): PlanRead[] {
+  const reads = new Map<string, PlanRead>();
+  const add = (read: PlanRead) => reads.set(`${read.kind} ${read.depth} ${read.node}`, read);
+  for (const source of inputs.flatMap((input) => input.sources)) {
+    if (source.origin) {
+      add({ node: source.node, kind: 'members', depth: source.depth });
+      add({ node: source.origin.node, kind: 'step', depth: source.depth - 1 });
+    } else add({ node: source.node, kind: 'step', depth: source.depth });
+  }
+  return [...reads.values()];
+}
