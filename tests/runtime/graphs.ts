@@ -121,7 +121,8 @@ export function randomWorld(seed: number): Generated {
         edges.push(edge(chosen.source));
         if (chosen.list && die.chance(0.25)) {
           const second = fits.filter(
-            (fit) => fit.list && fit.source !== chosen.source && fit.frame.every((origin, depth) => origin === frame[depth]),
+            (fit) =>
+              fit.list && fit.source !== chosen.source && fit.frame.every((origin, depth) => origin === frame[depth]),
           );
           if (second.length > 0) edges.push(edge(die.pick(second).source));
         }
