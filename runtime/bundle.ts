@@ -1,0 +1,315 @@
+/**
+ * Packs TypeScript into the single scripts that enter an isolate or a child process.
+ *
+ * A node's file becomes two bundles (decisions.md F): `manifest`, which evaluates the manifest with zod once, and
+ * `run`, which holds run, simulate and lookup and zod only if they use it. Both are classic scripts that leave their
+ * exports in a global named `plugin`.
+ *
+ * esbuild keeps every top-level call, and a manifest is one, so each of our files is first cut down to the statements
+ * that the wanted exports reach. Unreached declarations go; bare statements stay.
+ *
+ * A node may import the contract and zod, nothing else: anything else is refused here (`IMPORT_REFUSED`), because a
+ * foreign file's imports would otherwise be read from this machine's disk into its bundle.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { type AnyNode, type Identifier, type Literal, type Program, parse } from 'acorn';
+import type { BuildOptions, Plugin } from 'esbuild';
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+const CONTRACT = path.join(ROOT, 'nodes/contract.ts');
+export const NODE_ENTRIES = ['run', 'simulate', 'lookup'] as const;
+
+export class BundleRefused extends Error {
+  readonly code: 'IMPORT_REFUSED' | 'NODE_BROKEN';
+  constructor(code: 'IMPORT_REFUSED' | 'NODE_BROKEN', message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+// ---------------------------------------------------------------- cutting a module down
+
+type Piece = { start: number; end: number; declares: string[]; uses: Set<string>; keeps: boolean };
+
+function eachName(node: unknown, visit: (name: string) => void): void {
+  if (Array.isArray(node)) for (const member of node) eachName(member, visit);
+  else if (typeof node === 'object' && node !== null && 'type' in node) {
+    if (node.type === 'Identifier') visit((node as { name?: string }).name ?? '');
+    for (const [key, value] of Object.entries(node)) if (key !== 'type') eachName(value, visit);
+  }
+}
+
+function declaredBy(node: AnyNode): string[] | undefined {
+  if (node.type === 'FunctionDeclaration' || node.type === 'ClassDeclaration')
+    return node.id ? [node.id.name] : undefined;
+  if (node.type !== 'VariableDeclaration') return undefined;
+  const names: string[] = [];
+  for (const { id } of node.declarations) eachName(id, (name) => names.push(name));
+  return names;
+}
+
+const moduleName = (name: Identifier | Literal) => (name.type === 'Identifier' ? name.name : String(name.value));
+
+/** The module's JavaScript, reduced to what `wanted` (names of exports) reaches. */
+export function reachable(source: string, wanted: readonly string[]): string {
+  const program: Program = parse(source, { ecmaVersion: 'latest', sourceType: 'module' });
+  const pieces: Piece[] = [];
+  const roots = new Set(wanted);
+  for (const node of program.body) {
+    const inner = node.type === 'ExportNamedDeclaration' && node.declaration ? node.declaration : node;
+    const imported = node.type === 'ImportDeclaration' ? node.specifiers.map(({ local }) => local.name) : [];
+    const declares = imported.length > 0 ? imported : declaredBy(inner);
+    const uses = new Set<string>();
+    if (node.type === 'ExportNamedDeclaration' && !node.declaration) {
+      // `export { a as b }`: its names are reached only where they are wanted
+      for (const { local, exported } of node.specifiers) {
+        if (roots.has(moduleName(exported))) roots.add(moduleName(local));
+      }
+    } else if (node.type !== 'ImportDeclaration') eachName(inner, (name) => uses.add(name));
+    pieces.push({ start: node.start, end: node.end, declares: declares ?? [], uses, keeps: declares === undefined });
+  }
+  const kept = new Set<Piece>();
+  const open = pieces.filter((piece) => piece.keeps || piece.declares.some((name) => roots.has(name)));
+  while (open.length > 0) {
+    const piece = open.pop()!;
+    if (kept.has(piece)) continue;
+    kept.add(piece);
+    for (const other of pieces) if (other.declares.some((name) => piece.uses.has(name))) open.push(other);
+  }
+  const gone = new Set(pieces.filter((piece) => !kept.has(piece)).flatMap((piece) => piece.declares));
+  const uses = new Set(pieces.filter((piece) => kept.has(piece)).flatMap((piece) => [...piece.uses]));
+  return pieces
+    .filter((piece) => kept.has(piece))
+    .map(({ start, end }) => {
+      const text = source.slice(start, end);
+      const list = /^(import|export)\s*\{([^}]*)\}/.exec(text);
+      if (!list) return text;
+      const wantedHere = (part: string) => {
+        const name = part.trim().split(/\s+as\s+/);
+        return list[1] === 'import' ? uses.has(name.at(-1) ?? '') : !gone.has(name[0] ?? '');
+      };
+      const names = (list[2] ?? '').split(',').filter(wantedHere);
+      return `${list[1]} {${names.join(',')}}${text.slice(list[0].length)}`;
+    })
+    .join('\n');
+}
+
+// ---------------------------------------------------------------- esbuild
+
+/** Loaded only when something has to be made: a warm start does without it. */
+const esbuild = () => import('esbuild');
+
+async function toJavaScript(file: string, text: string): Promise<string> {
+  const { transform } = await esbuild();
+  const { code } = await transform(text, { loader: 'ts', format: 'esm', target: 'es2024', sourcefile: file });
+  return code;
+}
+
+/** Names that `source` imports from a module whose specifier fits. */
+function importedFrom(source: string, fits: (specifier: string) => boolean): string[] {
+  const names: string[] = [];
+  for (const node of parse(source, { ecmaVersion: 'latest', sourceType: 'module' }).body) {
+    if (node.type !== 'ImportDeclaration' || !fits(String(node.source.value))) continue;
+    for (const specifier of node.specifiers) {
+      if (specifier.type === 'ImportSpecifier') {
+        names.push(moduleName(specifier.imported));
+      } else names.push('*');
+    }
+  }
+  return names;
+}
+
+async function build(options: BuildOptions): Promise<string> {
+  const { build: run } = await esbuild();
+  const result = await run({
+    bundle: true,
+    write: false,
+    target: 'es2024',
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'silent',
+    absWorkingDir: ROOT,
+    ...options,
+  });
+  return result.outputFiles?.[0]?.text ?? '';
+}
+
+/** Our own files, given as text by absolute path; `mayImport` decides about everything else. */
+function given(files: Map<string, string>, mayImport: (specifier: string) => boolean): Plugin {
+  return {
+    name: 'given',
+    setup(on) {
+      on.onResolve({ filter: /.*/ }, (args) => {
+        if (args.kind === 'entry-point') return undefined;
+        const target = args.path.startsWith('.') ? path.resolve(args.resolveDir, args.path) : undefined;
+        if (args.path === 'zod' && files.has(args.importer))
+          return on.resolve('zod', { resolveDir: ROOT, kind: args.kind });
+        if (target !== undefined && files.has(target)) return { path: target, sideEffects: false };
+        if (files.has(args.importer) && !mayImport(args.path)) {
+          throw new BundleRefused('IMPORT_REFUSED', `A node may not import "${args.path}".`);
+        }
+        return undefined;
+      });
+      on.onLoad({ filter: /\.ts$/ }, (args) => {
+        const contents = files.get(args.path);
+        return contents === undefined ? undefined : { contents, loader: 'js', resolveDir: path.dirname(args.path) };
+      });
+    },
+  };
+}
+
+function firstRefusal(error: unknown): unknown {
+  const detail = (error as { errors?: { text: string; detail?: unknown }[] }).errors?.[0];
+  if (!detail) return error;
+  if (detail.detail instanceof BundleRefused) return detail.detail;
+  const refused = /A node may not import "[^"]*"\./.exec(detail.text);
+  return refused ? new BundleRefused('IMPORT_REFUSED', refused[0]) : new BundleRefused('NODE_BROKEN', detail.text);
+}
+
+const isContract = (specifier: string) => specifier.endsWith('/contract.ts');
+
+/** Both bundles of one node file. `text` is the file's TypeScript. */
+export async function bundleNode(file: string, text: string): Promise<{ manifest: string; run: string }> {
+  try {
+    const source = await toJavaScript(file, text);
+    const contract = await toJavaScript(CONTRACT, await readFile(CONTRACT, 'utf8'));
+    const only = (wanted: readonly string[], more: readonly string[]) => {
+      const cut = reachable(source, wanted);
+      const names = importedFrom(cut, isContract);
+      return new Map([
+        [file, cut],
+        [CONTRACT, names.includes('*') ? contract : reachable(contract, [...names, ...more])],
+      ]);
+    };
+    const exported = exportsOf(source);
+    const entries = NODE_ENTRIES.filter((name) => exported.includes(name));
+    const contents = (lines: string) => ({ contents: lines, resolveDir: ROOT, sourcefile: 'entry.js' });
+    const mayImport = (specifier: string) => specifier === 'zod';
+    const shared: BuildOptions = {
+      format: 'iife',
+      globalName: 'plugin',
+      platform: 'neutral',
+      mainFields: ['module', 'main'],
+    };
+    const here = JSON.stringify(`./${path.relative(ROOT, file)}`);
+    const [manifest, run] = await Promise.all([
+      build({
+        ...shared,
+        minifySyntax: true,
+        plugins: [given(only(['manifest'], ['manifestJson']), mayImport)],
+        stdin: contents(
+          `import { manifest as declared } from ${here}; import { manifestJson } from './nodes/contract.ts';
+           export const manifest = () => manifestJson(declared, ${JSON.stringify(entries)});`,
+        ),
+      }),
+      build({
+        ...shared,
+        plugins: [given(only(entries, []), mayImport)],
+        stdin: contents(`export { ${entries.join(', ')} } from ${here};`),
+      }),
+    ]);
+    return { manifest, run };
+  } catch (error) {
+    throw firstRefusal(error);
+  }
+}
+
+function exportsOf(source: string): string[] {
+  return parse(source, { ecmaVersion: 'latest', sourceType: 'module' }).body.flatMap((node) => {
+    if (node.type !== 'ExportNamedDeclaration') return [];
+    if (node.declaration) return declaredBy(node.declaration) ?? [];
+    return node.specifiers.map(({ exported }) => moduleName(exported));
+  });
+}
+
+/** The sandbox child as one script, without the schemas that only the host needs. */
+async function bundleChild(): Promise<string> {
+  const folder = path.join(ROOT, 'runtime/sandbox');
+  const entry = path.join(folder, 'child.ts');
+  const bridge = path.join(folder, 'bridge.ts');
+  const child = await toJavaScript(entry, await readFile(entry, 'utf8'));
+  const wall = await toJavaScript(bridge, await readFile(bridge, 'utf8'));
+  const names = importedFrom(child, (specifier) => specifier === './bridge.ts');
+  return build({
+    format: 'cjs',
+    platform: 'node',
+    entryPoints: [entry],
+    plugins: [given(new Map([[bridge, reachable(wall, names)]]), () => true)],
+  });
+}
+
+// ---------------------------------------------------------------- keeping what was made
+
+const sha256 = (...parts: string[]) => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${part.length}:`).update(part);
+  return hash.digest('hex');
+};
+export const digestOf = (code: string) => sha256(code);
+
+let toolchain: Promise<string> | undefined;
+/** Changes whenever a bundle made from the same node could change. */
+async function toolchainDigest(): Promise<string> {
+  toolchain ??= (async () => {
+    const require = createRequire(import.meta.url);
+    const versions = ['zod', 'esbuild', 'acorn'].map(async (name) => {
+      const { version } = JSON.parse(await readFile(require.resolve(`${name}/package.json`), 'utf8')) as {
+        version: string;
+      };
+      return `${name}@${version}`;
+    });
+    return sha256(
+      await readFile(import.meta.filename, 'utf8'),
+      await readFile(CONTRACT, 'utf8'),
+      ...(await Promise.all(versions)),
+    );
+  })();
+  return toolchain;
+}
+
+/** Text kept in `cacheDir` under the digest of all that it was made from; made where it is not there yet. */
+async function kept(cacheDir: string, name: string, make: () => Promise<string>): Promise<string> {
+  const file = path.join(cacheDir, name);
+  try {
+    return await readFile(file, 'utf8');
+  } catch {
+    const text = await make();
+    await mkdir(cacheDir, { recursive: true });
+    const partial = `${file}.${process.pid}.part`;
+    await writeFile(partial, text);
+    await rename(partial, file);
+    return text;
+  }
+}
+
+/** The path of the bundled child below `cacheDir`. */
+export async function childProgram(cacheDir: string): Promise<string> {
+  const folder = path.join(ROOT, 'runtime/sandbox');
+  const sources = await Promise.all(
+    ['child.ts', 'bridge.ts', 'prelude.ts', 'prelude-web.ts'].map((name) => readFile(path.join(folder, name), 'utf8')),
+  );
+  const name = `child-${sha256(await toolchainDigest(), ...sources).slice(0, 32)}.js`;
+  await kept(cacheDir, name, bundleChild);
+  return path.join(cacheDir, name);
+}
+
+/**
+ * A node file's bundles and its manifest's JSON text, kept below `cacheDir`. `evaluate` turns the manifest bundle into
+ * JSON (inside an isolate) and is asked only when nothing is kept.
+ */
+export async function packedNode(
+  file: string,
+  cacheDir: string,
+  evaluate: (code: string) => Promise<string>,
+): Promise<{ manifest: string; code: string }> {
+  const text = await readFile(file, 'utf8');
+  const name = `node-${sha256(await toolchainDigest(), path.relative(ROOT, file), text).slice(0, 32)}.json`;
+  const packed = await kept(cacheDir, name, async () => {
+    const bundles = await bundleNode(file, text);
+    return JSON.stringify({ manifest: await evaluate(bundles.manifest), code: bundles.run });
+  });
+  return JSON.parse(packed) as { manifest: string; code: string };
+}
