@@ -1,0 +1,38 @@
+/** A finished short: the video, its title and words on it, how it was framed and how loud it is. */
+import type { Clip } from '../../nodes/contract.ts';
+import { Icon } from '../ui/icon.tsx';
+import { downloadAddress, fileName } from './address.ts';
+import { AssetFacts, LoudnessFacts } from './facts.tsx';
+import { VideoPlayer } from './video-player.tsx';
+
+type ClipViewProps = { workspaceId: string; value: Clip; poster?: string };
+
+export function ClipView({ workspaceId, value, poster }: ClipViewProps) {
+  const tall = (value.video.height ?? 0) > (value.video.width ?? 1);
+  return (
+    <article className="grid gap-2">
+      <VideoPlayer
+        workspaceId={workspaceId}
+        asset={value.video}
+        title={value.segment.title}
+        {...(poster ? { poster } : {})}
+        maxHeight={tall ? '480px' : '360px'}
+        className={tall ? 'max-w-[270px]' : ''}
+      />
+      <div className="row">
+        <b className="grow font-[550]">{value.segment.title}</b>
+        <a
+          className="btn quiet icon sm"
+          href={downloadAddress(workspaceId, value.video.asset, fileName(value.video, value.segment.title))}
+          aria-label={`Download ${value.segment.title}`}
+          download={true}
+        >
+          <Icon name="download" />
+        </a>
+      </div>
+      <AssetFacts asset={value.video} />
+      {value.loudness && <LoudnessFacts loudness={value.loudness} />}
+      <p className="t-12 muted">{value.framing}</p>
+    </article>
+  );
+}

@@ -1,0 +1,28 @@
+/** Any value as indented JSON, cut where it is very long; the whole can be copied. */
+import './media.css';
+import { useMemo } from 'react';
+import { IconButton } from '../ui/button.tsx';
+import { bytes } from '../ui/format.ts';
+import { toast } from '../ui/toast.tsx';
+
+const LONGEST = 40_000;
+
+export function JsonView({ value, title }: { value: unknown; title?: string }) {
+  const text = useMemo(() => JSON.stringify(value, null, '\t') ?? 'nothing', [value]);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    toast({ title: 'Copied', tone: 'success' });
+  };
+  return (
+    <div className="relative">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling area is reached by keyboard */}
+      <pre className="json nowheel" title={title} tabIndex={0}>
+        {text.slice(0, LONGEST)}
+        {text.length > LONGEST && `\n… ${bytes(text.length - LONGEST)} more`}
+      </pre>
+      <span className="absolute right-1 top-1 bg-well rounded-2">
+        <IconButton icon="copy" size="xs" label="Copy as JSON" onClick={copy} />
+      </span>
+    </div>
+  );
+}

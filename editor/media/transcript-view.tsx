@@ -1,0 +1,483 @@
+/**
+ * A transcript to read, follow and correct.
+ *
+ *   click on a word         plays from there
+ *   double click, or Enter  edits the word; Enter keeps it, Escape leaves it, Tab goes to the next one
+ *   arrows                  walk over the words; Space plays from the word or pauses
+ *   a speaker's name        renames the speaker everywhere, or gives the paragraph to another one
+ *   Ctrl+Z, Ctrl+Shift+Z    undo and redo corrections
+ *
+ * `onChange` is called after each correction; keeping them is the caller's business.
+ */
+import './media.css';
+import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from 'react';
+import type { Asset, Transcript } from '../../nodes/contract.ts';
+import { IconButton } from '../ui/button.tsx';
+import { Input } from '../ui/field.tsx';
+import { timecode } from '../ui/format.ts';
+import { announce } from '../ui/live.tsx';
+import { Menu } from '../ui/menu.tsx';
+import { AudioPlayer } from './audio-player.tsx';
+import { type Playback, usePlayback, usePlayhead } from './playback.ts';
+import {
+  addSpeaker,
+  assignSpeaker,
+  editWord,
+  lanes,
+  type Paragraph,
+  paragraphs,
+  renameSpeaker,
+  speakerColor,
+  UNSURE,
+  wordAt,
+} from './transcript-edit.ts';
+import { useHistory } from './use-history.ts';
+import { VideoPlayer } from './video-player.tsx';
+import { Windowed } from './windowed.tsx';
+
+type TranscriptViewProps = {
+  workspaceId: string;
+  value: Transcript;
+  editable?: boolean;
+  onChange?: (value: Transcript) => void;
+  /** What was transcribed: drawn as a player above the words. */
+  recording?: Asset | null;
+  /** A playhead of a player that stands elsewhere. */
+  playback?: Playback;
+};
+
+export function TranscriptView({ workspaceId, value, editable = false, onChange, ...rest }: TranscriptViewProps) {
+  const playback = usePlayback(rest.playback);
+  const history = useHistory(value, onChange);
+  const [query, setQuery] = useState('');
+  const parts = useMemo(() => paragraphs(value.words), [value.words]);
+  const [current, setCurrent] = useState(0);
+  const [editing, setEditing] = useState<number | null>(null);
+  const box = useRef<HTMLElement>(null);
+  const focusWanted = useRef<number | null>(null);
+  const { recording } = rest;
+  const canPlay = recording !== undefined && recording !== null ? true : rest.playback !== undefined;
+  const unsure = useMemo(() => value.words.filter((word) => (word.confidence ?? 1) < UNSURE).length, [value.words]);
+  const hits = useMemo(() => {
+    const wanted = query.trim().toLowerCase();
+    if (wanted === '') return null;
+    return value.words.flatMap((word, index) => (word.text.toLowerCase().includes(wanted) ? [index] : []));
+  }, [query, value.words]);
+  const partOf = (index: number) => parts.findIndex((part) => index < part.to);
+
+  // Moving the focus needs the word on the screen first, which may be a redraw away.
+  useEffect(() => {
+    const wanted = focusWanted.current;
+    if (wanted === null) return;
+    const element = box.current?.querySelector<HTMLElement>(`[data-word="${wanted}"]`);
+    if (!element) return;
+    focusWanted.current = null;
+    element.focus();
+    element.scrollIntoView({ block: 'nearest' });
+  });
+
+  const goTo = (index: number) => {
+    const next = Math.min(value.words.length - 1, Math.max(0, index));
+    focusWanted.current = next;
+    setCurrent(next);
+  };
+  const seekTo = (index: number) => {
+    const word = value.words[index];
+    if (word) playback.seek(word.start);
+  };
+  const finishEdit = (index: number, text: string | null, then: 'stay' | 'next') => {
+    setEditing(null);
+    if (text !== null) {
+      const next = editWord(value, index, text);
+      if (next !== value) {
+        history.change(next);
+        announce(text.trim() === '' ? 'Word removed.' : `Changed to ${text.trim()}.`);
+      }
+    }
+    if (then === 'next' && index + 1 < value.words.length) {
+      setCurrent(index + 1);
+      setEditing(index + 1);
+    } else goTo(index);
+  };
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
+    const command = event.ctrlKey || event.metaKey;
+    if (command && event.key.toLowerCase() === 'z' && editable && editing === null) {
+      event.preventDefault();
+      event.stopPropagation();
+      if (event.shiftKey) history.redo();
+      else history.undo();
+      return;
+    }
+    if (command || event.altKey || !(event.target instanceof HTMLElement) || !event.target.dataset.word) return;
+    const index = Number(event.target.dataset.word);
+    const part = parts[partOf(index)];
+    const acts: Record<string, () => void> = {
+      ArrowRight: () => goTo(index + 1),
+      ArrowLeft: () => goTo(index - 1),
+      ArrowDown: () => goTo(part?.to ?? index),
+      ArrowUp: () => goTo(index === part?.from ? (parts[partOf(index) - 1]?.from ?? 0) : (part?.from ?? 0)),
+      Home: () => goTo(0),
+      End: () => goTo(value.words.length - 1),
+      Enter: () => (editable ? setEditing(index) : seekTo(index)),
+      F2: () => editable && setEditing(index),
+      ' ': () => {
+        if (playback.playing()) playback.pause();
+        else {
+          seekTo(index);
+          playback.play();
+        }
+      },
+    };
+    const act = acts[event.key];
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  };
+
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: keys of the words inside are heard here once
+    <section ref={box} className="talk nowheel" aria-label="Transcript" onKeyDown={onKeyDown}>
+      {recording &&
+        (recording.kind === 'video' ? (
+          <VideoPlayer workspaceId={workspaceId} asset={recording} playback={playback} maxHeight="36vh" />
+        ) : (
+          <AudioPlayer workspaceId={workspaceId} asset={recording} playback={playback} />
+        ))}
+      <Lanes
+        value={value}
+        editable={editable}
+        onRename={(id, name) => history.change(renameSpeaker(value, id, name))}
+        onSeek={(seconds) => playback.seek(seconds)}
+      />
+      <div className="row flex-wrap">
+        <span className="t-12 muted grow">
+          {value.engine.label}
+          {value.engine.note ? `. ${value.engine.note}` : ''}
+          {unsure > 0 && editable ? ` ${unsure} unsure ${unsure === 1 ? 'word is' : 'words are'} underlined.` : ''}
+        </span>
+        {value.words.length > 150 && (
+          <Input
+            dense={true}
+            icon="search"
+            type="search"
+            placeholder="Find"
+            aria-label="Find in the transcript"
+            className="w-36"
+            value={query}
+            onChange={(event) => setQuery(event.target.value)}
+            onKeyDown={(event) => {
+              if (event.key !== 'Enter' || !hits || hits.length === 0) return;
+              event.preventDefault();
+              goTo(hits.find((hit) => hit > current) ?? hits[0] ?? 0);
+            }}
+            end={hits && <span className="faint t-12">{hits.length}</span>}
+          />
+        )}
+        {editable && (
+          <span className="inline-flex">
+            <IconButton icon="undo-2" label="Undo" keys="mod+z" disabled={!history.canUndo} onClick={history.undo} />
+            <IconButton
+              icon="redo-2"
+              label="Redo"
+              keys="mod+shift+z"
+              disabled={!history.canRedo}
+              onClick={history.redo}
+            />
+          </span>
+        )}
+      </div>
+      {value.words.length === 0 ? (
+        <p className="muted">
+          No words. {value.speech.length > 0 && 'Where somebody speaks is known; what is said is not.'}
+        </p>
+      ) : (
+        <div>
+          <Windowed count={parts.length} estimate={86} near={partOf(editing ?? current)}>
+            {(place) => {
+              const part = parts[place];
+              if (!part) return null;
+              return (
+                <ParagraphView
+                  key={part.from}
+                  part={part}
+                  value={value}
+                  editable={editable}
+                  canPlay={canPlay}
+                  playback={playback}
+                  current={current >= part.from && current < part.to ? current : null}
+                  editing={editing !== null && editing >= part.from && editing < part.to ? editing : null}
+                  hits={hits}
+                  onWord={(index) => {
+                    setCurrent(index);
+                    seekTo(index);
+                  }}
+                  onEdit={(index) => {
+                    setCurrent(index);
+                    setEditing(index);
+                  }}
+                  onFinish={finishEdit}
+                  onChange={history.change}
+                />
+              );
+            }}
+          </Windowed>
+        </div>
+      )}
+    </section>
+  );
+}
+
+type LanesProps = {
+  value: Transcript;
+  editable: boolean;
+  onRename: (id: string, name: string) => void;
+  onSeek: (seconds: number) => void;
+};
+
+/** Who speaks when, a lane each; click in a lane seeks. */
+function Lanes({ value, editable, onRename, onSeek }: LanesProps) {
+  const found = useMemo(() => lanes(value), [value]);
+  if (found.length === 0) return null;
+  const length = value.duration || value.words.at(-1)?.end || 1;
+  return (
+    <div className="lanes">
+      {found.map(({ speaker, turns, share }) => (
+        <div className="lane" key={speaker.id}>
+          <SpeakerName
+            name={speaker.name}
+            color={speakerColor(value, speaker.id)}
+            editable={editable}
+            onRename={(name) => onRename(speaker.id, name)}
+          />
+          {/* biome-ignore lint/a11y/noStaticElementInteractions: a shortcut for the pointer; player and words seek by keyboard */}
+          <svg
+            viewBox={`0 0 ${length} 10`}
+            preserveAspectRatio="none"
+            role="presentation"
+            onClick={(event) => {
+              const area = event.currentTarget.getBoundingClientRect();
+              onSeek(((event.clientX - area.left) / area.width) * length);
+            }}
+          >
+            {turns.map((turn) => (
+              <rect
+                key={turn.start}
+                x={turn.start}
+                width={Math.max(length / 400, turn.end - turn.start)}
+                height="10"
+                fill={speakerColor(value, speaker.id)}
+              />
+            ))}
+          </svg>
+          <span className="share">{Math.round(share * 100)} %</span>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+type SpeakerNameProps = { name: string; color: string; editable: boolean; onRename: (name: string) => void };
+
+function SpeakerName({ name, color, editable, onRename }: SpeakerNameProps) {
+  const [draft, setDraft] = useState<string | null>(null);
+  const dot = <span className="dot" style={{ color }} />;
+  if (draft !== null)
+    return (
+      <Input
+        dense={true}
+        autoFocus={true}
+        aria-label={`New name for ${name}`}
+        value={draft}
+        maxLength={120}
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={() => {
+          onRename(draft);
+          setDraft(null);
+        }}
+        onKeyDown={(event) => {
+          event.stopPropagation();
+          if (event.key === 'Enter') event.currentTarget.blur();
+          if (event.key === 'Escape') setDraft(null);
+        }}
+      />
+    );
+  if (!editable)
+    return (
+      <span className="who">
+        {dot}
+        <span className="cut">{name}</span>
+      </span>
+    );
+  return (
+    <button type="button" className="who" title={`Rename ${name} everywhere`} onClick={() => setDraft(name)}>
+      {dot}
+      <span className="cut">{name}</span>
+    </button>
+  );
+}
+
+type ParagraphProps = {
+  part: Paragraph;
+  value: Transcript;
+  editable: boolean;
+  canPlay: boolean;
+  playback: Playback;
+  current: number | null;
+  editing: number | null;
+  hits: number[] | null;
+  onWord: (index: number) => void;
+  onEdit: (index: number) => void;
+  onFinish: (index: number, text: string | null, then: 'stay' | 'next') => void;
+  onChange: (value: Transcript) => void;
+};
+
+const ParagraphView = memo(
+  function ParagraphView(props: ParagraphProps) {
+    const { part, value, editable, canPlay, playback, current, editing, hits, onWord, onEdit, onFinish, onChange } =
+      props;
+    const spoken = usePlayhead(playback, (head) => {
+      const index = head.attached() && head.time() > 0 ? wordAt(value.words, head.time()) : -1;
+      return index >= part.from && index < part.to ? index : -1;
+    });
+    const speaker = value.speakers.find(({ id }) => id === part.speaker);
+    return (
+      <div className="para">
+        {part.named && speaker && (
+          <Who value={value} part={part} editable={editable} name={speaker.name} onChange={onChange} />
+        )}
+        <time>{timecode(part.start)}</time>
+        <p>
+          {value.words.slice(part.from, part.to).map((word, step) => {
+            const index = part.from + step;
+            if (editing === index)
+              return (
+                // Words have no ids; their place is what they are.
+                // biome-ignore lint/suspicious/noArrayIndexKey: see above
+                <WordEdit key={index} text={word.text} onFinish={(text, then) => onFinish(index, text, then)} />
+              );
+            const unsure = (word.confidence ?? 1) < UNSURE;
+            const overlap = word.speakers && word.speakers.length > 1;
+            return (
+              // biome-ignore lint/suspicious/noArrayIndexKey: see above
+              <span key={index}>
+                {/* biome-ignore lint/a11y/useSemanticElements: a button element does not wrap with the text around it */}
+                <span
+                  role="button"
+                  tabIndex={current === index ? 0 : -1}
+                  data-word={index}
+                  className={`w ${spoken === index ? 'now' : ''} ${unsure ? 'unsure' : ''} ${hits?.includes(index) ? 'hit' : ''}`}
+                  title={
+                    unsure
+                      ? `Unsure: ${Math.round((word.confidence ?? 0) * 100)} %`
+                      : overlap
+                        ? 'Several people speak here'
+                        : undefined
+                  }
+                  onClick={() => canPlay && onWord(index)}
+                  onDoubleClick={() => editable && onEdit(index)}
+                  onKeyDown={() => {}}
+                >
+                  {word.text}
+                </span>{' '}
+              </span>
+            );
+          })}
+        </p>
+      </div>
+    );
+  },
+  (before, after) =>
+    before.value === after.value &&
+    before.part === after.part &&
+    before.current === after.current &&
+    before.editing === after.editing &&
+    before.hits === after.hits &&
+    before.editable === after.editable,
+);
+
+type WhoProps = {
+  value: Transcript;
+  part: Paragraph;
+  editable: boolean;
+  name: string;
+  onChange: (value: Transcript) => void;
+};
+
+/** The name above a paragraph; where it may be corrected, a menu that gives the paragraph to somebody else. */
+function Who({ value, part, editable, name, onChange }: WhoProps) {
+  const color = speakerColor(value, part.speaker);
+  if (!editable)
+    return (
+      <span className="who" style={{ color }}>
+        {name}
+      </span>
+    );
+  return (
+    <Menu
+      trigger={
+        <button type="button" className="who" style={{ color }}>
+          {name}
+        </button>
+      }
+      items={[
+        { caption: 'This was said by' },
+        ...value.speakers.map((speaker) => ({
+          label: speaker.name,
+          checked: speaker.id === part.speaker,
+          onSelect: () => onChange(assignSpeaker(value, part.from, part.to, speaker.id)),
+        })),
+        'line' as const,
+        {
+          label: 'Somebody else',
+          icon: 'user-plus',
+          onSelect: () => {
+            const { transcript, speaker } = addSpeaker(value);
+            onChange(assignSpeaker(transcript, part.from, part.to, speaker.id));
+          },
+        },
+      ]}
+    />
+  );
+}
+
+function WordEdit({
+  text,
+  onFinish,
+}: {
+  text: string;
+  onFinish: (text: string | null, then: 'stay' | 'next') => void;
+}) {
+  const [draft, setDraft] = useState(text);
+  const done = useRef(false);
+  const finish = (next: string | null, then: 'stay' | 'next' = 'stay') => {
+    if (done.current) return;
+    done.current = true;
+    onFinish(next, then);
+  };
+  return (
+    <>
+      <input
+        className="w-edit"
+        // A person asked for the edit by double click or Enter; the focus belongs here.
+        // biome-ignore lint/a11y/noAutofocus: see above
+        autoFocus={true}
+        aria-label={`Correct ${text}. Empty removes the word.`}
+        value={draft}
+        size={Math.max(2, draft.length)}
+        onFocus={(event) => event.currentTarget.select()}
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={() => finish(draft)}
+        onKeyDown={(event) => {
+          event.stopPropagation();
+          if (event.key === 'Enter') finish(draft);
+          if (event.key === 'Escape') finish(null);
+          if (event.key === 'Tab' && !event.shiftKey) {
+            event.preventDefault();
+            finish(draft, 'next');
+          }
+        }}
+      />{' '}
+    </>
+  );
+}
