@@ -7,6 +7,7 @@
  *   assets/       the asset store: objects and job folders
  *   uploads/      unfinished uploads
  *   secret.key    seals credentials and signs addresses (0600; made by the server)
+ *   sample        whether the first start has made the sample
  *   token         the local owner's API token, for the command line (0600)
  *
  * Every refusal is a `StartError`: one sentence with the remedy.
@@ -49,10 +50,6 @@ export type Owner = {
 
 export type DataFolder = {
   path: string;
-  /** Nothing was in it: this is the first start. */
-  isNew: boolean;
-  /** Writes down where this process answers. */
-  announce(url: string): void;
   release(): void;
 };
 
@@ -80,9 +77,6 @@ export function openDataFolder(wanted: string, version: string, url: string): Da
   }
   return {
     path: folder,
-    isNew,
-    announce: (address) =>
-      writeAside(path.join(folder, 'owner.json'), `${JSON.stringify({ ...owner, url: address })}\n`),
     release: () => release(folder, owner),
   };
 }
