@@ -63,8 +63,8 @@ export type ConfineOptions = {
   nice?: number;
   /** The whole environment. Default: empty. */
   env?: Record<string, string>;
-  /** Default: stdin ignored, stdout and stderr piped. */
-  stdio?: ('pipe' | 'ignore' | number)[];
+  /** Default: stdin ignored, stdout and stderr piped. With 'ipc', `child.send` and its messages work as for a fork. */
+  stdio?: ('pipe' | 'ignore' | 'ipc' | number)[];
   /** Kills the group. */
   signal?: AbortSignal;
   /** A folder in which the process is written down while it lives, for `sweepLeftovers`. */
