@@ -518,7 +518,7 @@ export function webPrelude(): void {
       .split('.')
       .map((label) => (/[^\0-\x7f]/.test(label) ? `xn--${punycode(label.normalize('NFC'))}` : label))
       .join('.');
-    if (ascii === '' || /[\0-\x20"#%/:<>?@[\\\]^`{|}\x7f]/.test(ascii)) throw invalid(text);
+    if (ascii === '' || name.includes('\ufffd') || /[\0-\x20"#%/:<>?@[\\\]^`{|}\x7f]/.test(ascii)) throw invalid(text);
     const labels = ascii.split('.');
     const last = labels[labels.length - 1] === '' ? (labels[labels.length - 2] ?? '') : labels[labels.length - 1]!;
     return /^[0-9]+$/.test(last) || /^0x[0-9a-f]*$/i.test(last) ? ipv4(ascii) : ascii;
@@ -624,9 +624,10 @@ export function webPrelude(): void {
     takeQuery(special);
     const slashes = special ? /^[/\\]{2}/ : /^\/\//;
     if (slashes.test(text)) {
-      const match = (special ? /^[/\\]{2}[/\\]*([^/\\]*)[/\\]?(.*)$/s : /^\/\/([^/]*)\/?(.*)$/s).exec(text)!;
+      const match = (special ? /^[/\\]{2}[/\\]*([^/\\]*)[/\\]?(.*)$/s : /^\/\/([^/]*)(.*)$/s).exec(text)!;
       setAuthority(parts, match[1]!, special);
-      parts.path = addPath([], match[2]!, special);
+      if (special) parts.path = addPath([], match[2]!, true);
+      else parts.path = match[2] === '' ? [] : addPath([], match[2]!.slice(1), false);
       return parts;
     }
     parts.username = base.username;
