@@ -25,6 +25,8 @@ export type ProductOptions = {
   sample?: boolean;
   env?: Record<string, string>;
   args?: string[];
+  /** Through `npm start`, with the machine's own npm and Node, as a person does it. */
+  npm?: boolean;
   /** A command that runs the start: `['unshare', '-m', …]`. */
   within?: string[];
   /** Waits for this text instead of the ready line. */
@@ -81,10 +83,12 @@ export function removeFolder(data: string): void {
 }
 
 function launch(options: ProductOptions, data: string, port: number): { child: ChildProcess; output: () => string } {
-  const args = ['scripts/start.ts', '--port', String(port), '--data', data];
+  const args = ['--port', String(port), '--data', data];
   if (options.sample === false) args.push('--no-sample');
   const { DATABASE_URL: _, SPLICEBOARD_LAUNCHER: __, ...env } = process.env;
-  const [command, ...before] = [...(options.within ?? []), process.execPath];
+  const program = options.npm ? ['npm', 'start', '--'] : [process.execPath, 'scripts/start.ts'];
+  if (options.npm) env.PATH = hostPath(env.PATH ?? '');
+  const [command, ...before] = [...(options.within ?? []), ...program];
   const child = spawn(command!, [...before, ...args, ...(options.args ?? [])], {
     cwd: root,
     env: { ...env, ...options.env },
@@ -97,6 +101,15 @@ function launch(options: ProductOptions, data: string, port: number): { child: C
   child.stdout!.on('data', keep);
   child.stderr!.on('data', keep);
   return { child, output: () => text };
+}
+
+/** PATH without what our own launcher put in front of it. */
+function hostPath(current: string): string {
+  const ours = (folder: string) => folder.startsWith(root);
+  return current
+    .split(path.delimiter)
+    .filter((folder) => !ours(folder))
+    .join(path.delimiter);
 }
 
 /** A start that is expected to refuse (or, with `signal`, to be ended after `timeoutMs`): its exit code, all it said. */
