@@ -1,19 +1,21 @@
 /**
  * The tables as Kysely knows them. Kept by hand; `tables.test.ts` holds them equal to the migrated database.
- * jsonb is `unknown` until the room that reads it has parsed it.
+ * jsonb is `unknown` until the room that reads it has parsed it, and is written as JSON text.
  */
 import type { ColumnType, Generated } from 'kysely';
 
-/** Written as JSON text, read as parsed JSON. */
 export type Json = ColumnType<unknown, string, string>;
-export type JsonOrNull = ColumnType<unknown, string | null, string | null>;
+export type JsonOrNull = ColumnType<unknown, string | null | undefined, string | null>;
+type JsonDefault = ColumnType<unknown, string | undefined, string>;
+type OrNull<T> = ColumnType<T | null, T | null | undefined, T | null>;
 type InstantOrNull = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
 
 export type Tables = {
   workspace: {
     id: Generated<string>;
     name: string;
-    created_at: Generated<Date>;
+    created_at: Instant;
   };
   brand: {
     id: Generated<string>;
@@ -22,14 +24,229 @@ export type Tables = {
     slug: string;
     kit: Json;
     time_zone: Generated<string>;
-    created_at: Generated<Date>;
+    created_at: Instant;
     removed_at: InstantOrNull;
   };
   member: {
     workspace_id: Generated<string>;
     user_id: string;
     role: string;
-    brands: ColumnType<string[] | null, string[] | null | undefined, string[] | null>;
-    created_at: Generated<Date>;
+    brands: OrNull<string[]>;
+    created_at: Instant;
+  };
+  asset: {
+    workspace_id: Generated<string>;
+    sha256: string;
+    storage_key: string;
+    kind: string;
+    bytes: number;
+    facts: Json;
+    made_from: Generated<string[]>;
+    attribution: OrNull<string>;
+    is_internal: Generated<boolean>;
+    created_at: Instant;
+  };
+  asset_sidecar: {
+    workspace_id: Generated<string>;
+    sha256: string;
+    sidecar: string;
+    name: string;
+    created_at: Instant;
+  };
+  pipeline: {
+    id: Generated<string>;
+    workspace_id: Generated<string>;
+    name: string;
+    description: Generated<string>;
+    draft: Json;
+    revision: Generated<number>;
+    published_version: OrNull<number>;
+    created_at: Instant;
+    updated_at: Instant;
+    removed_at: InstantOrNull;
+  };
+  pipeline_operation: {
+    workspace_id: Generated<string>;
+    pipeline_id: string;
+    revision: number;
+    operations: Json;
+    by_user: OrNull<string>;
+    client_id: string;
+    at: Instant;
+  };
+  pipeline_version: {
+    workspace_id: Generated<string>;
+    pipeline_id: string;
+    number: number;
+    graph: Json;
+    pins: Json;
+    by_user: OrNull<string>;
+    note: OrNull<string>;
+    published_at: Instant;
+  };
+  run: {
+    id: Generated<string>;
+    workspace_id: Generated<string>;
+    number: number;
+    pipeline_id: string;
+    version: OrNull<number>;
+    brand_id: string;
+    state: Generated<string>;
+    dry_run: Generated<boolean>;
+    graph: Json;
+    plan: Json;
+    pins: Json;
+    kit: Json;
+    intent: Generated<string>;
+    seed: Generated<number>;
+    nonce: OrNull<string>;
+    afresh: Generated<string[]>;
+    started_by: OrNull<string>;
+    started_at: Instant;
+    ended_at: InstantOrNull;
+    open: Generated<number>;
+    troubles: Generated<number>;
+  };
+  worker: {
+    id: string;
+    lock_id: number;
+    name: string;
+    started_at: Instant;
+    beat_at: Instant;
+    facts: JsonDefault;
+  };
+  strand: {
+    id: Generated<number>;
+    workspace_id: Generated<string>;
+    run_id: string;
+    node: string;
+    prefix: number[];
+    lo: OrNull<number>;
+    hi: OrNull<number>;
+    lane: string;
+    state: Generated<string>;
+    fair_at: Instant;
+    not_before: ColumnType<Date | number, Date | string | undefined, Date | string>;
+    worker: OrNull<string>;
+    token: Generated<number>;
+    attempts: Generated<number>;
+    deaths: Generated<number>;
+    reason: OrNull<string>;
+    waits_for: OrNull<string>;
+    progress: OrNull<number>;
+    note: OrNull<string>;
+    began_at: InstantOrNull;
+    leased_at: InstantOrNull;
+    created_at: Instant;
+  };
+  step: {
+    workspace_id: Generated<string>;
+    run_id: string;
+    node: string;
+    path: number[];
+    state: string;
+    attempt: Generated<number>;
+    inputs: JsonDefault;
+    outputs: JsonDefault;
+    made: JsonDefault;
+    error: JsonOrNull;
+    cause: OrNull<string>;
+    reason: OrNull<string>;
+    facts: JsonDefault;
+    reused_run: OrNull<string>;
+    reused_number: OrNull<number>;
+    began_at: InstantOrNull;
+    ended_at: InstantOrNull;
+  };
+  counter: {
+    workspace_id: Generated<string>;
+    run_id: string;
+    kind: string;
+    node: string;
+    path: number[];
+    left: number;
+    length: OrNull<number>;
+  };
+  reuse: {
+    workspace_id: Generated<string>;
+    key: string;
+    state: string;
+    run_id: string;
+    run_number: number;
+    brand_id: string;
+    node: string;
+    path: number[];
+    strand: OrNull<number>;
+    outputs: JsonOrNull;
+    facts: JsonOrNull;
+    ambient: JsonDefault;
+    made_at: InstantOrNull;
+    used_at: Instant;
+  };
+  memo: {
+    workspace_id: Generated<string>;
+    key: string;
+    reply: Json;
+    made_at: Instant;
+  };
+  override: {
+    id: Generated<string>;
+    workspace_id: Generated<string>;
+    pipeline_id: string;
+    brand_id: string;
+    node: string;
+    path: number[];
+    port: string;
+    source_digest: string;
+    value: Json;
+    by_user: OrNull<string>;
+    at: Instant;
+  };
+  node_store: {
+    workspace_id: Generated<string>;
+    pipeline_id: string;
+    brand_id: string;
+    node: string;
+    key: string;
+    value: Json;
+    at: Instant;
+  };
+  call: {
+    workspace_id: Generated<string>;
+    run_id: string;
+    node: string;
+    path: number[];
+    key: string;
+    request_digest: string;
+    state: string;
+    handle: OrNull<string>;
+    reply: JsonOrNull;
+    at: Instant;
+  };
+  effect: {
+    workspace_id: Generated<string>;
+    id: Generated<string>;
+    key: string;
+    brand_id: string;
+    connection: OrNull<string>;
+    run_id: string;
+    node: string;
+    path: number[];
+    name: string;
+    kind: string;
+    request: Json;
+    content_digest: string;
+    state: Generated<string>;
+    attempt: Generated<number>;
+    token: OrNull<number>;
+    send_by: InstantOrNull;
+    handle: OrNull<string>;
+    evidence: JsonOrNull;
+    next_check_at: InstantOrNull;
+    checks: Generated<number>;
+    decided_by: OrNull<string>;
+    decided_at: InstantOrNull;
+    sent_at: InstantOrNull;
+    created_at: Instant;
   };
 };

@@ -1,0 +1,324 @@
+/**
+ * The worker's side of the ledger: claim, settle and what keeps leases honest. Each call is one function in the
+ * database, one round trip, one commit (migrations/0005_ledger_functions.sql); it sets its workspace itself.
+ */
+import pg from 'pg';
+import { clientConfig } from './connect.ts';
+import type { StoredValue } from './values.ts';
+
+export type LedgerStep = {
+  node: string;
+  path: number[];
+  state: 'done' | 'failed' | 'blocked' | 'skipped' | 'cancelled';
+  cause: string | null;
+  error: unknown;
+  outputs: Record<string, StoredValue>;
+};
+export type Claimed = {
+  strand: {
+    id: number;
+    node: string;
+    prefix: number[];
+    lo: number | null;
+    hi: number | null;
+    lane: string;
+    token: number;
+    attempts: number;
+    deaths: number;
+    beganAt: string;
+  };
+  run: {
+    id: string;
+    workspaceId: string;
+    number: number;
+    pipelineId: string;
+    brandId: string;
+    state: string;
+    dryRun: boolean;
+    intent: string;
+    seed: number;
+    nonce: string | null;
+    afresh: string[];
+    /** Left out for runs that the claim named as known. */
+    graph?: unknown;
+    plan?: unknown;
+    pins?: unknown;
+    kit?: unknown;
+  };
+  inputs: LedgerStep[];
+  overrides: { path: number[]; port: string; sourceDigest: string; value: unknown }[];
+};
+export type SettledRow = {
+  node: string;
+  path: readonly number[];
+  state: 'done' | 'failed' | 'blocked' | 'skipped';
+  attempt: number;
+  inputs?: Record<string, { digest: string }[]>;
+  outputs?: Record<string, StoredValue>;
+  made?: Record<string, StoredValue>;
+  error?: unknown;
+  cause?: string | null;
+  reason?: string | null;
+  facts?: { name: string; value: string }[];
+  reused_run?: string | null;
+  reused_number?: number | null;
+  began_at?: string | null;
+};
+export type MadeKey = {
+  key: string;
+  outputs: Record<string, StoredValue>;
+  facts: { name: string; value: string }[];
+  ambient: Record<string, string>;
+};
+export type Lease = { workspaceId: string; strand: number; worker: string; token: number };
+export type KeyAnswer =
+  | { key: string; found: 'mine' }
+  /** Another strand makes it and this one may not wait: made again, not kept. */
+  | { key: string; found: 'unkept' }
+  | { key: string; found: 'making'; runNumber: number }
+  | {
+      key: string;
+      found: 'made';
+      outputs: Record<string, StoredValue>;
+      facts: { name: string; value: string }[];
+      ambient: Record<string, string>;
+      runId: string;
+      runNumber: number;
+      brandId: string;
+    };
+export type Settlement = {
+  steps: SettledRow[];
+  tokens: unknown[];
+  made: MadeKey[];
+  gone: string[];
+  troubles: number;
+  /** The range goes on at this item; null: the strand is done. */
+  goOn: number | null;
+  chain: boolean;
+  known: string[];
+};
+export type SettleResult = { ended: boolean; lanes: Record<string, number>; chained: Claimed | null };
+
+const text = (value: unknown) => JSON.stringify(value);
+
+/** A deadlock or a serialization failure: the transaction did nothing and may simply be sent again. */
+function mayRepeat(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === '40P01' || code === '40001';
+}
+
+export function createLedger(pool: pg.Pool) {
+  async function call<T>(name: string, sql: string, values: unknown[]): Promise<T[]> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { rows } = await pool.query<{ value: T }>({ name, text: sql, values });
+        return rows.map((row) => row.value);
+      } catch (error) {
+        if (attempt >= 5 || !mayRepeat(error)) throw error;
+      }
+    }
+  }
+  const one = async <T>(name: string, sql: string, values: unknown[]): Promise<T> =>
+    (await call<T>(name, sql, values))[0] as T;
+
+  return {
+    claim: (lane: string, worker: string, most: number, known: string[]) =>
+      call<Claimed>('claim', 'select ledger_claim($1, $2, $3, $4) as value', [lane, worker, most, known]),
+
+    /** Null: the lease was lost meanwhile, and nothing was written. */
+    settle: (lease: Lease, settlement: Settlement) =>
+      one<SettleResult | null>(
+        'settle',
+        'select ledger_settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) as value',
+        [
+          lease.workspaceId,
+          lease.strand,
+          lease.worker,
+          lease.token,
+          text(settlement.steps),
+          text(settlement.tokens),
+          text(settlement.made),
+          text(settlement.gone),
+          settlement.troubles,
+          settlement.goOn,
+          settlement.chain,
+          settlement.known,
+        ],
+      ),
+
+    /** `until` null: ready at once. `counts: false` gives the attempt back. `gone`: reuse keys it no longer makes. */
+    release: (lease: Lease, how: { until: Date | null; why: string | null; counts: boolean; gone: string[] }) =>
+      one<boolean>('release', 'select ledger_release($1, $2, $3, $4, $5, $6, $7, $8) as value', [
+        lease.workspaceId,
+        lease.strand,
+        lease.worker,
+        lease.token,
+        how.until,
+        how.why,
+        how.counts,
+        text(how.gone),
+      ]),
+
+    halve: (lease: Lease, middle: number) =>
+      one<boolean>('halve', 'select ledger_halve($1, $2, $3, $4, $5) as value', [
+        lease.workspaceId,
+        lease.strand,
+        lease.worker,
+        lease.token,
+        middle,
+      ]),
+
+    /** Null: the lease was lost. A single `making` means: the strand sleeps until that is done. */
+    takeKeys: (
+      lease: Lease,
+      wanted: { path: readonly number[]; key: string; maxAge: number | null }[],
+      mayWait: boolean,
+    ) =>
+      one<KeyAnswer[] | null>('take-keys', 'select ledger_take_keys($1, $2, $3, $4, $5, $6) as value', [
+        lease.workspaceId,
+        lease.strand,
+        lease.worker,
+        lease.token,
+        text(wanted),
+        mayWait,
+      ]),
+
+    progress: (workspaceId: string, reports: { id: number; token: number; progress: number; note: string | null }[]) =>
+      call<void>('progress', 'select ledger_progress($1, $2) as value', [workspaceId, text(reports)]),
+
+    /** Makes strands of dead workers ready; gives back what was touched. */
+    async reap(): Promise<{ workspace_id: string; run_id: string; lane: string }[]> {
+      const { rows } = await pool.query<{ workspace_id: string; run_id: string; lane: string }>({
+        name: 'reap',
+        text: 'select workspace_id, run_id, lane from door.reap()',
+      });
+      return rows;
+    },
+
+    async due(): Promise<{ lane: string; ready: number }[]> {
+      const { rows } = await pool.query<{ lane: string; ready: number }>({
+        name: 'due',
+        text: 'select lane, ready from door.due()',
+      });
+      return rows;
+    },
+
+    /** Milliseconds until the next wait ends by itself, or null. */
+    nextDue: () => one<number | null>('next-due', 'select door.next_due() as value', []),
+
+    wake: (lane: string) => call<void>('wake', 'select door.wake($1) as value', [lane]),
+  };
+}
+export type Ledger = ReturnType<typeof createLedger>;
+
+/** Classes of the session advisory lock by which a worker's life is known. */
+const LIFE_LOCK = 7_268_412;
+
+/**
+ * A worker's connection of its own: its row, its session lock, its beat, and the ear for cancelled runs. While this
+ * connection lives the worker lives; `lost` ends it for good.
+ */
+export type Life = {
+  id: string;
+  /** False: taken for dead; hold nothing and begin again. */
+  beat(): Promise<boolean>;
+  /** Which of these leases are not held any more. */
+  lostOf(held: { strand: number; token: number }[]): Promise<number[]>;
+  announce(runIds: string[]): Promise<void>;
+  end(): Promise<void>;
+};
+
+export async function beginLife(
+  url: string,
+  worker: { id: string; name: string; facts: unknown },
+  on: { cancelled(runId: string): void; lost(error: Error): void },
+): Promise<Life> {
+  const client = new pg.Client(clientConfig(url, 'app', 'worker'));
+  let isEnding = false;
+  client.on('error', (error) => {
+    if (!isEnding) on.lost(error);
+  });
+  client.on('end', () => {
+    if (!isEnding) on.lost(new Error('The connection to the database ended.'));
+  });
+  await client.connect();
+  client.on('notification', (message) => on.cancelled(message.payload ?? ''));
+  await client.query('listen spliceboard_cancel');
+  const { rows } = await client.query<{ lock: number }>(`select nextval('worker_lock')::int as lock`);
+  const lock = rows[0]!.lock;
+  await client.query('select pg_advisory_lock($1, $2)', [LIFE_LOCK, lock]);
+  await client.query('insert into worker (id, lock_id, name, facts) values ($1, $2, $3, $4)', [
+    worker.id,
+    lock,
+    worker.name,
+    text(worker.facts),
+  ]);
+  return {
+    id: worker.id,
+    async beat() {
+      const answer = await client.query<{ alive: boolean }>({
+        name: 'beat',
+        text: 'select door.beat($1) as alive',
+        values: [worker.id],
+      });
+      return answer.rows[0]!.alive;
+    },
+    async lostOf(held) {
+      if (held.length === 0) return [];
+      const answer = await client.query<{ id: number }>({
+        name: 'lost',
+        text: 'select door.lost($1, $2, $3) as id',
+        values: [worker.id, held.map((lease) => lease.strand), held.map((lease) => lease.token)],
+      });
+      return answer.rows.map((row) => row.id);
+    },
+    async announce(runIds) {
+      for (let at = 0; at < runIds.length; at += 150) {
+        await client.query({
+          name: 'announce',
+          text: `select pg_notify('spliceboard_runs', $1)`,
+          values: [runIds.slice(at, at + 150).join(',')],
+        });
+      }
+    },
+    async end() {
+      isEnding = true;
+      await client.query('delete from worker where id = $1', [worker.id]).catch(() => {}); // reaped by whoever is left
+      await client.end().catch(() => {});
+    },
+  };
+}
+
+/** Hears which runs changed. Announcements may be lost: whoever listens also looks every 2 s. */
+export async function listenForRuns(
+  url: string,
+  on: { changed(runIds: string[]): void; lost(error: Error): void },
+): Promise<{ end(): Promise<void> }> {
+  const client = new pg.Client(clientConfig(url, 'app', 'listen'));
+  let isEnding = false;
+  const lost = (error: Error) => {
+    if (!isEnding) on.lost(error);
+    isEnding = true;
+  };
+  client.on('error', lost);
+  client.on('end', () => lost(new Error('The connection to the database ended.')));
+  await client.connect();
+  client.on('notification', (message) => on.changed((message.payload ?? '').split(',').filter(Boolean)));
+  await client.query('listen spliceboard_runs');
+  return {
+    async end() {
+      isEnding = true;
+      await client.end().catch(() => {});
+    },
+  };
+}
+
+/** Workers that beat within the last 4 s, for health and `doctor`. Not a tenant's data. */
+export async function livingWorkers(
+  pool: pg.Pool,
+): Promise<{ id: string; name: string; startedAt: string; facts: unknown }[]> {
+  const { rows } = await pool.query<{ id: string; name: string; started_at: Date; facts: unknown }>(
+    `select id, name, started_at, facts from worker where beat_at > clock_timestamp() - interval '4 seconds' order by started_at`,
+  );
+  return rows.map((row) => ({ id: row.id, name: row.name, startedAt: row.started_at.toISOString(), facts: row.facts }));
+}
