@@ -50,7 +50,8 @@ function sniffIso(bytes: Uint8Array): Sniffed | undefined {
     if (brand === 'qt  ') return media('video', 'video/quicktime', '.mov', 'mov');
     return media('video', 'video/mp4', '.mp4', 'mov');
   }
-  if (/^(moov|mdat|wide|skip)$/.test(box) && bytes[0] === 0) return media('video', 'video/quicktime', '.mov', 'mov');
+  if (/^(moov|mdat|wide|free|skip|pnot)$/.test(box) && bytes[0] === 0)
+    return media('video', 'video/quicktime', '.mov', 'mov');
   return undefined;
 }
 

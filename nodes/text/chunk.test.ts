@@ -92,7 +92,7 @@ test('without words it goes by the pauses between speech', async () => {
     { start: 38, end: 53 },
   ];
   const transcript = { ...sample, words: [], speech, duration: 55 };
-  const ctx = fakeCtx(manifest, { config: { engine: 'local' } });
+  const ctx = fakeCtx(manifest, { config: { engine: 'local', minSeconds: 12 } });
   const { segments } = await ctx.execute({ transcript });
   expect(segments.map((segment) => [segment.start, segment.end])).toEqual([
     [0, 16],
