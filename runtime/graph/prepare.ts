@@ -1,0 +1,119 @@
+/**
+ * A saved graph turned into what a run is started from: inputs filled in, settings changed for this run only, the part
+ * that was asked for, and its plan. Pure; what is wrong comes back as problems.
+ */
+import { firstSteps } from './advance.ts';
+import { resolveConfig } from './config.ts';
+import { type Catalogue, downstreamOf, manifestsById } from './frames.ts';
+import type { Graph, Problem } from './graph.ts';
+import { type Plan, planOf } from './plan.ts';
+import { problems } from './validate.ts';
+
+export type RunRequest = {
+  /** Values of the pipeline's named inputs. */
+  inputs?: Record<string, unknown>;
+  /** `Transcribe.engine=draft`: node by name or id. */
+  set?: readonly { node: string; field: string; value: unknown }[];
+  /** Only this node and what it needs. */
+  only?: string;
+  /** This node and what follows are made again, whatever is stored. */
+  from?: string;
+};
+export type Prepared =
+  | { ok: true; graph: Graph; plan: Plan; first: { node: string; path: number[] }[]; afresh: string[] }
+  | { ok: false; problems: Problem[] };
+
+export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunRequest = {}): Prepared {
+  const found: Problem[] = [];
+  const refuse = (code: string, message: string, hint: string | null) => {
+    found.push({ severity: 'error', code, message, hint });
+  };
+  const config = new Map(saved.nodes.map((node) => [node.id, { ...node.config }]));
+  for (const [name, value] of Object.entries(request.inputs ?? {})) {
+    const input = saved.inputs.find((each) => each.name === name);
+    if (!input)
+      refuse(
+        'RUN_INPUT_UNKNOWN',
+        `This pipeline has no input called ${name}.`,
+        `It has ${listed(saved.inputs.map((each) => each.name))}.`,
+      );
+    else put(config.get(input.node), input.field, value);
+  }
+  for (const { node: name, field, value } of request.set ?? []) {
+    const node =
+      saved.nodes.find((each) => each.id === name) ??
+      saved.nodes.find((each) => each.name.toLowerCase() === name.toLowerCase());
+    if (!node)
+      refuse(
+        'RUN_NODE_UNKNOWN',
+        `This pipeline has no node called ${name}.`,
+        `It has ${listed(saved.nodes.map((each) => each.name))}.`,
+      );
+    else put(config.get(node.id), field, value);
+  }
+  for (const wanted of [request.only, request.from]) {
+    if (wanted !== undefined && !saved.nodes.some((node) => node.id === wanted)) {
+      refuse('RUN_NODE_UNKNOWN', 'The node to run is not in this pipeline.', null);
+    }
+  }
+  if (found.length > 0) return { ok: false, problems: found };
+
+  const manifests = manifestsById(catalogue);
+  const part = request.only === undefined ? undefined : upstreamOf(saved, request.only);
+  const graph: Graph = {
+    ...saved,
+    nodes: saved.nodes
+      .filter((node) => !part || part.has(node.id))
+      .map((node) => {
+        const manifest = manifests.get(node.type);
+        const given = config.get(node.id)!;
+        return {
+          ...node,
+          config: (manifest ? resolveConfig(manifest.config, given).config : given) as typeof node.config,
+        };
+      }),
+    edges: saved.edges.filter((edge) => !part || (part.has(edge.from.node) && part.has(edge.to.node))),
+    inputs: saved.inputs.filter((input) => !part || part.has(input.node)),
+  };
+  const errors = problems(graph, manifests, { ready: true }).filter((problem) => problem.severity === 'error');
+  if (graph.nodes.length === 0) {
+    errors.push({
+      severity: 'error',
+      code: 'PIPELINE_EMPTY',
+      message: 'This pipeline has no nodes.',
+      hint: 'Put one on the canvas first.',
+    });
+  }
+  if (errors.length > 0) return { ok: false, problems: errors };
+  const plan = planOf(graph, manifests);
+  return {
+    ok: true,
+    graph,
+    plan,
+    first: firstSteps(plan),
+    afresh: request.from === undefined ? [] : [request.from, ...downstreamOf(graph, request.from)],
+  };
+}
+
+function put(config: Record<string, unknown> | undefined, field: string, value: unknown): void {
+  if (config) Object.defineProperty(config, field, { value, enumerable: true, configurable: true, writable: true });
+}
+
+function listed(names: string[]): string {
+  return names.length === 0 ? 'none' : names.join(', ');
+}
+
+/** A node and everything it takes from, directly or not. */
+function upstreamOf(graph: Graph, end: string): Set<string> {
+  const found = new Set([end]);
+  const walk = [end];
+  for (let id = walk.pop(); id !== undefined; id = walk.pop()) {
+    for (const edge of graph.edges) {
+      if (edge.to.node === id && !found.has(edge.from.node)) {
+        found.add(edge.from.node);
+        walk.push(edge.from.node);
+      }
+    }
+  }
+  return found;
+}
