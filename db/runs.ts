@@ -457,6 +457,25 @@ function nodeRow(at: {
   };
 }
 
+type NodeSources = Parameters<typeof nodeRow>[0];
+
+/** Why a node is in this state, in words; null where nothing needs saying. */
+function reasonOf(at: NodeSources, state: NodeRow['state']): string | null {
+  switch (state) {
+    case 'blocked': {
+      const cause = at.problem?.cause?.split('@')[0] ?? at.origin?.nodeId;
+      return `Waits for ${at.plan.nodes[cause ?? '']?.name ?? 'another node'}, which failed.`;
+    }
+    case 'skipped':
+      return at.problem?.reason ?? (at.total === 0 ? 'The list was empty.' : null);
+    case 'failed':
+    case 'cancelled':
+      return at.problem?.reason ?? null;
+    default:
+      return at.samples.find((sample) => sample.reason !== null)?.reason ?? null;
+  }
+}
+
 function stateOf(
   counts: NodeRow['counts'],
   finished: number,
