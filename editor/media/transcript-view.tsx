@@ -136,7 +136,6 @@ export function TranscriptView({ workspaceId, value, editable = false, onChange,
   };
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: keys of the words inside are heard here once
     <section ref={box} className="talk nowheel" aria-label="Transcript" onKeyDown={onKeyDown}>
       {recording &&
         (recording.kind === 'video' ? (
@@ -351,15 +350,10 @@ const ParagraphView = memo(
           {value.words.slice(part.from, part.to).map((word, step) => {
             const index = part.from + step;
             if (editing === index)
-              return (
-                // Words have no ids; their place is what they are.
-                // biome-ignore lint/suspicious/noArrayIndexKey: see above
-                <WordEdit key={index} text={word.text} onFinish={(text, then) => onFinish(index, text, then)} />
-              );
+              return <WordEdit key={index} text={word.text} onFinish={(text, then) => onFinish(index, text, then)} />;
             const unsure = (word.confidence ?? 1) < UNSURE;
             const overlap = word.speakers && word.speakers.length > 1;
             return (
-              // biome-ignore lint/suspicious/noArrayIndexKey: see above
               <span key={index}>
                 {/* biome-ignore lint/a11y/useSemanticElements: a button element does not wrap with the text around it */}
                 <span

@@ -1,6 +1,6 @@
 /** Tests of how a view of a run takes in the events of its stream. */
 import { expect, test } from 'vitest';
-import type { NodeView, RunView } from '../api.ts';
+import type { NodeView, RunView } from '../run-view.ts';
 import { applyRunEvent } from './run-events.ts';
 
 const node = (nodeId: string, state: NodeView['state']): NodeView => ({

@@ -4,7 +4,7 @@
  *   snapshot  the whole run; comes first and after every reconnect, and replaces what was there
  *   nodes     only the nodes that changed, with the run's own state beside them
  */
-import type { NodeView, RunView } from '../api.ts';
+import type { NodeView, RunView } from '../run-view.ts';
 
 export type RunEvent =
   | { kind: 'snapshot'; run: RunView }

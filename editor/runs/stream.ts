@@ -8,8 +8,9 @@
  * Where a browser lacks locks or channels each tab leads itself.
  */
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
-import { client, type RunView } from '../api.ts';
+import { client } from '../api.ts';
 import { isOffline, problemOf, type ShownProblem } from '../problem.ts';
+import type { RunView } from '../run-view.ts';
 import { applyRunEvent, isLive, type RunEvent } from './run-events.ts';
 
 /** connecting: nothing known yet or the stream broke; live: as the server sees it; refused: see `problem`. */
