@@ -663,6 +663,8 @@ export interface AiCapability {
   }): Promise<Transcript>;
   /** `speech`: where there is speech, for engines that do not look themselves. */
   diarize(input: { engine: string; asset: string; speakers?: number; speech?: Turn[]; job?: string }): Promise<Turn[]>;
+  /** For engines with `jobs`: has the service erase the sound and the transcript, where the workspace wants that. */
+  forget(input: { engine: string; job: string }): Promise<{ erased: boolean }>;
   /** Reads captions or a transcript that came with a recording: SRT, WebVTT, TTML, JSON. */
   parse(input: { text: string; name: string; duration: number; language?: string }): Promise<Transcript>;
   /** A chat model's answer that fits `schema` (JSON Schema, strict). */

@@ -206,10 +206,9 @@ function decoded(text: string | undefined): string | undefined {
     return text;
   }
 }
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
 const fileName = (name: string) =>
   name
-    .replace(/[/\\\u0000-\u001f\u007f]+/g, '_')
+    .replace(/[/\\\p{Cc}]+/gu, '_')
     .replace(/^\.+/, '')
     .slice(0, 200) || 'file';
 
