@@ -249,4 +249,53 @@ export type Tables = {
     sent_at: InstantOrNull;
     created_at: Instant;
   };
+  api_token: {
+    workspace_id: Generated<string>;
+    id: Generated<string>;
+    name: string;
+    sha256: string;
+    role: string;
+    user_id: string;
+    created_at: Instant;
+    last_used_at: InstantOrNull;
+    revoked_at: InstantOrNull;
+  };
+  invitation: {
+    workspace_id: Generated<string>;
+    id: Generated<string>;
+    sha256: string;
+    email: string;
+    role: string;
+    brands: OrNull<string[]>;
+    by_user: string;
+    created_at: Instant;
+    expires_at: ColumnType<Date, Date | string, Date | string>;
+    accepted_at: InstantOrNull;
+    revoked_at: InstantOrNull;
+  };
+  service_key: {
+    workspace_id: Generated<string>;
+    name: string;
+    sealed: string;
+    base_url: OrNull<string>;
+    updated_at: Instant;
+  };
+  audit: {
+    workspace_id: Generated<string>;
+    number: number;
+    at: Instant;
+    by_user: OrNull<string>;
+    act: string;
+    about: Json;
+    previous: string;
+    digest: string;
+  };
+  node_type: {
+    id: string;
+    version: string;
+    digest: string;
+    behaviour: string;
+    manifest: Json;
+    seen_at: Instant;
+  };
 };
