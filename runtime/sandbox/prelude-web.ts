@@ -518,7 +518,7 @@ export function webPrelude(): void {
       .split('.')
       .map((label) => (/[^\0-\x7f]/.test(label) ? `xn--${punycode(label.normalize('NFC'))}` : label))
       .join('.');
-    if (ascii === '' || name.includes('\ufffd') || /[\0-\x20"#%/:<>?@[\\\]^`{|}\x7f]/.test(ascii)) throw invalid(text);
+    if (ascii === '' || name.includes('\ufffd') || /[\0-\x20#%/:<>?@[\\\]^|\x7f]/.test(ascii)) throw invalid(text);
     const labels = ascii.split('.');
     const last = labels[labels.length - 1] === '' ? (labels[labels.length - 2] ?? '') : labels[labels.length - 1]!;
     return /^[0-9]+$/.test(last) || /^0x[0-9a-f]*$/i.test(last) ? ipv4(ascii) : ascii;

@@ -118,6 +118,8 @@ const POLL_MS = 100;
 const CLOSE_POLL_MS = 20;
 /** A child that computes this long without answering a ping no longer listens. */
 const DEAF_CPU_MS = 2_000;
+/** A child that still holds this share of its memory when it rests is replaced. */
+const RESTING_SHARE = 0.5;
 const SUSPECT_MS = 600_000;
 /** Node aborts below 2 GB of address space; isolates reserve far more than they use. */
 const ADDRESS_SPACE_BYTES = 16 * 1024 ** 3;
@@ -420,7 +422,9 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     child.restsSince = Date.now();
     pending.done(result);
     if (child.isGone || !isResting(child)) return;
-    if (child.isDraining || isWorn(child)) {
+    // what a run left behind must not be charged to the next
+    const isSwollen = (usageOf(child.guestPid)?.residentBytes ?? 0) > residentBytes * RESTING_SHARE;
+    if (child.isDraining || isSwollen || isWorn(child)) {
       child.isDraining = true;
       end(child, RETIRED, null);
     } else slots.shift()?.(); // somebody may have this place
