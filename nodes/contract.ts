@@ -115,6 +115,8 @@ export const Clip = z.object({
   loudness: z.object({ before: Loudness, after: Loudness, target: z.number(), linear: z.boolean() }).optional(),
   /** How the picture was reframed, in words. */
   framing: z.string().max(300),
+  /** What it was cut from, in seconds of that recording: stills without burned-in captions come from there. */
+  source: z.object({ asset: z.string().regex(/^[0-9a-f]{64}$/), start: z.number(), end: z.number() }).optional(),
 });
 export type Clip = z.infer<typeof Clip>;
 
@@ -600,11 +602,12 @@ export type CleanResult = {
   linear: boolean;
   note: string | null;
 };
-/** `x`, `y` = centre in [0, 1] of the frame; `size` = height of the face or body in [0, 1]. */
+/** `time` in seconds from the `start` asked for. `x`, `y` = centre in [0, 1] of the frame; `size` = height of the face or body in [0, 1]. */
 export type TrackSample = { time: number; x: number; y: number; size: number; confidence: number };
 export type TrackResult = { width: number; height: number; samples: TrackSample[]; cuts: number[]; detector: string };
-/** A keyframe of the crop window's centre in source pixels; held or eased to the next one. */
+/** A keyframe of the crop window's centre in source pixels, seconds from the clip's start; held or eased to the next. */
 export type CropKey = { time: number; x: number; y: number; ease: 'hold' | 'linear' };
+/** Seconds from the clip's start; `lines` hold words. */
 export type CaptionCue = { start: number; end: number; lines: { text: string; start: number; end: number }[][] };
 export type ClipInput = {
   asset: string;
@@ -620,6 +623,8 @@ export type ClipInput = {
     colors: { primary: string; light: string; ink: string };
     fonts: { display: string; text: string };
     highlight: boolean;
+    /** Times the sizes of the design; 1 where absent. */
+    size?: number;
   };
   loudness: { integrated: number; truePeak: number; range: number } | null;
 };
