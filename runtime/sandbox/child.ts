@@ -41,6 +41,8 @@ type Guest = {
   plugin: Promise<IsolatedVm.Script> | null;
   prelude: Promise<IsolatedVm.Script> | null;
   rooms: Set<Room>;
+  /** Rooms that are being made. */
+  making: number;
   waiting: (() => void)[];
   tasks: Task[];
   runs: Set<Run>;
@@ -105,11 +107,12 @@ function over(run: Run): void {
   run.guest.runs.delete(run);
   run.guest.restsSince = Date.now();
   const { room } = run;
-  if (!room) return;
-  room.run = null;
-  room.restsSince = Date.now();
-  if (room.isDirty) dropRoom(run.guest, room);
-  else run.guest.waiting.shift()?.();
+  if (room) {
+    room.run = null;
+    room.restsSince = Date.now();
+    if (room.isDirty) dropRoom(run.guest, room);
+  }
+  run.guest.waiting.shift()?.();
 }
 
 function verdict(run: Run, error: ErrorJson, lost: 'own' | 'neighbour' | null): void {
@@ -222,6 +225,7 @@ function guestFor(digest: string, memoryMb: number): Guest {
     plugin: null,
     prelude: null,
     rooms: new Set(),
+    making: 0,
     waiting: [],
     tasks: [],
     runs: new Set(),
@@ -238,7 +242,6 @@ function dropRoom(guest: Guest, room: Room): void {
   if (!guest.isLost) {
     for (const handle of [room.start, room.settle, room.close, room.context]) handle.release();
   }
-  guest.waiting.shift()?.();
 }
 
 async function makeRoom(guest: Guest, run: Run, key: string): Promise<Room | undefined> {
@@ -278,10 +281,15 @@ async function takeRoom(guest: Guest, run: Run, key: string): Promise<Room | und
         return room;
       }
     }
-    const resting = [...guest.rooms].filter((room) => !room.run);
-    if (guest.rooms.size < MOST_ROOMS || resting.length > 0) {
-      if (guest.rooms.size >= MOST_ROOMS) dropRoom(guest, resting.sort((a, b) => a.restsSince - b.restsSince)[0]!);
-      return enter(guest, run, () => makeRoom(guest, run, key));
+    const resting = [...guest.rooms].filter((room) => !room.run).sort((a, b) => a.restsSince - b.restsSince);
+    if (guest.rooms.size + guest.making < MOST_ROOMS || resting[0]) {
+      if (guest.rooms.size + guest.making >= MOST_ROOMS) dropRoom(guest, resting[0]!);
+      guest.making += 1;
+      try {
+        return await enter(guest, run, () => makeRoom(guest, run, key));
+      } finally {
+        guest.making -= 1;
+      }
     }
     await new Promise<void>((wake) => guest.waiting.push(wake));
   }
