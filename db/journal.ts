@@ -34,6 +34,19 @@ export async function journalOf(tx: WorkspaceTx, step: StepKey): Promise<Journal
   }));
 }
 
+/** Notes that a call has begun. */
+export async function openCall(
+  tx: WorkspaceTx,
+  step: StepKey,
+  call: { key: string; requestDigest: string },
+): Promise<void> {
+  await tx
+    .insertInto('call')
+    .values({ ...at(step), key: call.key, request_digest: call.requestDigest, state: 'open' })
+    .onConflict((conflict) => conflict.columns(['run_id', 'node', 'path', 'key']).doNothing())
+    .execute();
+}
+
 /** Commits a reply before anybody sees it. */
 export async function journalReply(
   tx: WorkspaceTx,

@@ -160,6 +160,17 @@ export async function removePipeline(tx: WorkspaceTx, pipelineId: string): Promi
   return numUpdatedRows > 0n;
 }
 
+/** Takes a removal back. */
+export async function restorePipeline(tx: WorkspaceTx, pipelineId: string): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('pipeline')
+    .set({ removed_at: null, updated_at: new Date() })
+    .where('id', '=', pipelineId)
+    .where('removed_at', 'is not', null)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
 /** The pure meaning of operations, handed in by the caller. */
 export type DraftRules<Graph, Operation, Refusal> = {
   readGraph(stored: unknown): Graph;

@@ -1,0 +1,212 @@
+/**
+ * Answers what a step's node asks for: checks the declaration, parses the arguments, records as the method says, acts.
+ * One broker for each attempt of a step.
+ *
+ *   pass     acts
+ *   memo     acts once for the digest of method, arguments and engine, in the whole workspace
+ *   journal  the reply is committed before the isolate sees it; a later attempt is answered from the journal
+ *   effect   a visible act in the outside world: effects.ts
+ *
+ * Errors: CAPABILITY_NOT_DECLARED, CAPABILITY_UNKNOWN, CAPABILITY_BAD_REQUEST, CAPABILITY_READ_ONLY,
+ * NODE_NOT_DETERMINISTIC, and those of the capabilities.
+ */
+import * as z from 'zod';
+import type { Database } from '../db/connect.ts';
+import {
+  findMemo,
+  type JournaledCall,
+  journalOf,
+  journalReply,
+  keepMemo,
+  openCall,
+  type StepKey,
+} from '../db/journal.ts';
+import { digestOf } from '../db/values.ts';
+import { inWorkspace } from '../db/workspace.ts';
+import type { HttpReply, HttpRequest } from '../nodes/contract.ts';
+import { type Capability, CapabilityError, type Method, type StepScope } from './capabilities/capability.ts';
+import type { Faults } from './faults.ts';
+
+export type Entry = 'run' | 'simulate' | 'lookup';
+export type Call = { capability: string; method: string; args: unknown };
+
+/** A host of ours behind which a capability answers requests and effects instead of the network. */
+export type InternalHost = { host: string; handle(scope: StepScope, request: HttpRequest): Promise<HttpReply> };
+
+export type EffectSender = (
+  scope: StepScope,
+  name: string,
+  request: HttpRequest,
+  isLive: () => boolean,
+) => Promise<HttpReply>;
+
+export type BrokerOptions = {
+  db: Database;
+  capabilities: ReadonlyMap<string, Capability>;
+  internalHosts: ReadonlyMap<string, InternalHost>;
+  faults: Faults;
+};
+
+/** Memoised operations that are running in this process, by workspace and key. */
+const running = new Map<string, Promise<unknown>>();
+
+export function createBroker(
+  options: BrokerOptions,
+  step: { scope: StepScope; entry: Entry; key: StepKey; effect: EffectSender; isLive: () => boolean },
+) {
+  const { scope } = step;
+  let journal: Promise<JournaledCall[]> | undefined;
+  const seen = new Map<string, number>();
+  const consumed = new Set<string>();
+  const inside = <T>(work: Parameters<typeof inWorkspace<T>>[2]) => inWorkspace(options.db, scope.workspaceId, work);
+
+  async function answer(call: Call): Promise<unknown> {
+    if (call.capability === 'effect') return effect(call);
+    const capability = options.capabilities.get(call.capability);
+    const method =
+      capability && Object.hasOwn(capability.methods, call.method) ? capability.methods[call.method] : undefined;
+    if (!capability || !method) {
+      throw new CapabilityError('CAPABILITY_UNKNOWN', `There is no ${call.capability}.${call.method}.`);
+    }
+    if (!capability.declared(scope.manifest, call.method)) {
+      throw new CapabilityError(
+        'CAPABILITY_NOT_DECLARED',
+        `${scope.manifest.title} asked for ${call.capability}.${call.method}, which it has not declared.`,
+        { hint: 'Its author has to declare it in the manifest.' },
+      );
+    }
+    const input = parse(method.input, call.args, `${call.capability}.${call.method}`);
+    requireReading(call, input);
+    const act = () => (isInternal(call, input) ? handle(input as HttpRequest) : method.act(scope, input));
+    switch (method.record) {
+      case 'pass':
+        return act();
+      case 'memo':
+        return memoised(call, input, method, act);
+      case 'journal':
+        return journaled(call, input, act);
+      default:
+        return method.record satisfies never;
+    }
+  }
+
+  /** Looking and simulating only read. */
+  function requireReading(call: Call, input: unknown): void {
+    if (step.entry === 'run') return;
+    const isReading =
+      call.capability === 'http'
+        ? ['GET', 'HEAD'].includes((input as HttpRequest).method)
+        : (call.capability === 'assets' && ['readText', 'inspect'].includes(call.method)) ||
+          (call.capability === 'store' && call.method === 'get');
+    if (!isReading) {
+      throw new CapabilityError(
+        'CAPABILITY_READ_ONLY',
+        `${call.capability}.${call.method} is not allowed while only looking.`,
+      );
+    }
+  }
+
+  function isInternal(call: Call, input: unknown): boolean {
+    return call.capability === 'http' && options.internalHosts.has((input as HttpRequest).host ?? '');
+  }
+  const handle = (request: HttpRequest) => options.internalHosts.get(request.host ?? '')!.handle(scope, request);
+
+  async function memoised(call: Call, input: unknown, method: Method, act: () => Promise<unknown>): Promise<unknown> {
+    const key = digestOf({
+      call: `${call.capability}.${call.method}`,
+      input,
+      engine: (await method.engine?.(scope)) ?? null,
+    });
+    const known = await inside((tx) => findMemo(tx, key));
+    if (known) return known.reply;
+    const place = `${scope.workspaceId} ${key}`;
+    const other = running.get(place);
+    if (other) {
+      const shared = await other.catch(() => undefined); // its failure is its own: this step tries itself
+      if (shared !== undefined) return shared;
+    }
+    const work = act();
+    running.set(place, work);
+    try {
+      const reply = (await work) ?? null;
+      await options.faults.at('call.acted');
+      await inside((tx) => keepMemo(tx, key, reply));
+      return reply;
+    } finally {
+      if (running.get(place) === work) running.delete(place);
+    }
+  }
+
+  async function journaled(call: Call, input: unknown, act: () => Promise<unknown>): Promise<unknown> {
+    const requestDigest = digestOf({ call: `${call.capability}.${call.method}`, input });
+    const occurrence = seen.get(requestDigest) ?? 0;
+    seen.set(requestDigest, occurrence + 1);
+    const key = `${call.capability}.${call.method} ${requestDigest.slice(0, 32)} ${occurrence}`;
+    journal ??= inside((tx) => journalOf(tx, step.key));
+    const recorded = await journal;
+    consumed.add(key);
+    const known = recorded.find((entry) => entry.key === key);
+    if (known?.state === 'answered') return known.reply;
+    if (!known && recorded.some((entry) => entry.state === 'answered' && !consumed.has(entry.key))) {
+      throw new CapabilityError(
+        'NODE_NOT_DETERMINISTIC',
+        `${scope.manifest.title} asked for other things than in its first attempt, so it cannot go on from there.`,
+        { hint: 'Its author has to use ctx.now and Math.random only. Running it again starts afresh.' },
+      );
+    }
+    await inside((tx) => openCall(tx, step.key, { key, requestDigest }));
+    const reply = (await act()) ?? null;
+    await options.faults.at('call.acted');
+    if (isFinal(call, reply)) await inside((tx) => journalReply(tx, step.key, { key, requestDigest, reply }));
+    await options.faults.at('call.recorded');
+    return reply;
+  }
+
+  async function effect(call: Call): Promise<unknown> {
+    const { name, request } = parse(EffectArguments, call.args, 'effect');
+    if (scope.manifest.effect !== 'writes-external' || step.entry !== 'run') {
+      throw new CapabilityError(
+        'CAPABILITY_NOT_DECLARED',
+        `${scope.manifest.title} may not change anything outside: its manifest says "${scope.manifest.effect}".`,
+      );
+    }
+    const input = parse(HttpShape, request, `the effect ${name}`);
+    return step.effect(scope, name, input, step.isLive);
+  }
+
+  return { answer };
+}
+
+/** A service that was busy or broken gave no answer worth keeping: the next attempt asks again. */
+function isFinal(call: Call, reply: unknown): boolean {
+  if (call.capability !== 'http') return true;
+  const { status } = reply as HttpReply;
+  return status !== 408 && status !== 425 && status !== 429 && status < 500;
+}
+
+const EffectArguments = z.strictObject({ name: z.string().min(1).max(100), request: z.unknown() });
+const HttpShape: z.ZodType<HttpRequest> = z.strictObject({
+  method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']),
+  host: z.string().max(253).optional(),
+  path: z.string().max(2000),
+  query: z.record(z.string().max(200), z.string().max(2000)).optional(),
+  headers: z.record(z.string().max(100), z.string().max(8000)).optional(),
+  json: z.json().optional(),
+  text: z
+    .string()
+    .max(4 * 1024 * 1024)
+    .optional(),
+  asset: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+});
+
+function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new CapabilityError(
+    'CAPABILITY_BAD_REQUEST',
+    `The arguments of ${what} do not fit: ${z.prettifyError(parsed.error)}`.slice(0, 1500),
+  );
+}

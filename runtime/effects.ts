@@ -1,0 +1,188 @@
+/**
+ * Visible acts in the outside world, exactly once by evidence. The states and their arrows are held by the database
+ * (db/migrations/0006_calls_and_effects.sql); this file walks them.
+ *
+ * Before the first byte an effect is committed as `sending`, with the fencing token and a deadline. Whatever happens
+ * then, nobody sends it again before a look-up after that deadline has said that it did not arrive; what a look-up
+ * cannot say is asked again later, and in the end a person decides.
+ * Errors: EFFECT_UNKNOWN (a person decides), STEP_PAUSED (not seen by people: the step sleeps), LEASE_LOST.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../db/connect.ts';
+import { beginSending, type EffectRow, intendEffect, moveEffect, type StepKey } from '../db/journal.ts';
+import { digestOf } from '../db/values.ts';
+import { inWorkspace } from '../db/workspace.ts';
+import type { EffectRecord, ErrorJson, HttpReply, HttpRequest, LookupResult } from '../nodes/contract.ts';
+import { CapabilityError, type StepScope } from './capabilities/capability.ts';
+import type { Faults } from './faults.ts';
+
+/** From the commit of `sending` to the last byte that may still be sent. */
+const SEND_WITHIN_MS = 10_000;
+/** After the deadline, before a look-up counts: what was sent late has arrived by then. */
+const SETTLES_AFTER_MS = 1_000;
+const CHECKS = 6;
+const FIRST_CHECK_MS = 5_000;
+
+export type EffectsOptions = {
+  db: Database;
+  faults: Faults;
+  /** Sends once; throws where no answer came. */
+  send(scope: StepScope, request: HttpRequest): Promise<HttpReply>;
+  /** Runs the plugin's own look-up with reading rights. */
+  lookup(effect: EffectRecord): Promise<LookupResult>;
+  /** Puts the step to sleep; the call is never answered in this attempt. */
+  pause(until: Date, why: string): void;
+};
+
+export async function performEffect(
+  options: EffectsOptions,
+  step: { scope: StepScope; key: StepKey; intent: string; token: number; isLive: () => boolean },
+  name: string,
+  request: HttpRequest,
+): Promise<HttpReply> {
+  const { scope } = step;
+  const inside = <T>(work: Parameters<typeof inWorkspace<T>>[2]) => inWorkspace(options.db, scope.workspaceId, work);
+  const contentDigest = digestOf(request);
+  const key = createHash('sha256')
+    .update([scope.workspaceId, step.intent, scope.nodeId, scope.path.join('.'), name].join('\n'))
+    .digest('hex');
+  let effect = await inside((tx) =>
+    intendEffect(tx, {
+      ...step.key,
+      key,
+      brandId: scope.brandId,
+      connection: null,
+      name,
+      kind: scope.manifest.id,
+      request,
+      contentDigest,
+    }),
+  );
+  const move = async (to: Parameters<typeof moveEffect>[2]) => {
+    await inside((tx) => moveEffect(tx, effect.id, to));
+    effect = { ...effect, ...to, nextCheckAt: to.nextCheckAt ?? effect.nextCheckAt } as EffectRow;
+  };
+
+  for (;;) {
+    switch (effect.state) {
+      case 'confirmed':
+      case 'accepted':
+        return replyOf(effect);
+      case 'refused':
+        if (effect.contentDigest === contentDigest) return replyOf(effect);
+        break;
+      case 'sending': {
+        // left by an attempt that ended: until its deadline it may still be on its way
+        const waitMs = (effect.sendBy?.getTime() ?? 0) + SETTLES_AFTER_MS - Date.now();
+        if (waitMs > 0) await sleep(waitMs, undefined, { signal: scope.signal });
+        await move({ state: 'unknown' });
+        continue;
+      }
+      case 'unknown': {
+        const waitMs = (effect.sendBy?.getTime() ?? 0) + SETTLES_AFTER_MS - Date.now();
+        if (waitMs > 0) await sleep(waitMs, undefined, { signal: scope.signal });
+        const found = await options.lookup({
+          name,
+          request: effect.request as HttpRequest,
+          handle: effect.handle,
+          sentAt: (effect.sentAt ?? new Date(0)).toISOString(),
+        });
+        if (found.state === 'confirmed') {
+          const reply = found.reply ?? { status: 200, headers: {}, body: { id: found.handle, url: found.evidence } };
+          await move({ state: 'confirmed', handle: found.handle, evidence: { reply, lookedUp: found.evidence } });
+        } else if (found.state === 'absent') await move({ state: 'absent', evidence: { lookedUp: 'not there' } });
+        else if (effect.checks + 1 >= CHECKS) {
+          throw new CapabilityError('EFFECT_UNKNOWN', `It is not known whether this arrived: ${found.why}`, {
+            hint: 'Look at the other side, then say whether it happened.',
+            retry: 'person',
+          });
+        } else {
+          const until = new Date(Date.now() + FIRST_CHECK_MS * 2 ** effect.checks);
+          await inside((tx) => moveEffect(tx, effect.id, { state: 'unknown', nextCheckAt: until, checked: true }));
+          options.pause(until, `Looking again whether it arrived: ${found.why}`);
+          throw new CapabilityError('STEP_PAUSED', 'The step waits.');
+        }
+        continue;
+      }
+      case 'intended':
+      case 'absent':
+        break;
+      default:
+        return effect.state satisfies never;
+    }
+
+    const deadline = performance.now() + SEND_WITHIN_MS;
+    await inside((tx) =>
+      beginSending(tx, effect.id, { token: step.token, withinMs: SEND_WITHIN_MS, request, contentDigest }),
+    );
+    effect = {
+      ...effect,
+      state: 'sending',
+      request,
+      contentDigest,
+      sentAt: new Date(),
+      sendBy: new Date(Date.now() + SEND_WITHIN_MS),
+    };
+    await options.faults.at('effect.sending');
+    if (!step.isLive() || performance.now() > deadline - 1_000) {
+      throw new CapabilityError('LEASE_LOST', 'Another worker has taken this step over.', { retry: 'later' });
+    }
+    let reply: HttpReply;
+    try {
+      reply = await options.send(
+        {
+          ...scope,
+          signal: AbortSignal.any([scope.signal, AbortSignal.timeout(Math.max(1, deadline - performance.now()))]),
+        },
+        request,
+      );
+    } catch (error) {
+      if (error instanceof CapabilityError && isOurRefusal(error)) {
+        await move({ state: 'refused', evidence: { error: error.error } }); // nothing left this machine
+        throw error;
+      }
+      await move({ state: 'unknown' });
+      continue;
+    }
+    await options.faults.at('effect.sent');
+    if (reply.status >= 200 && reply.status < 300)
+      await move({ state: 'confirmed', handle: handleOf(reply), evidence: { reply } });
+    else if (reply.status === 429) {
+      // a definite "not now": nothing happened, and the same request may be sent later
+      await move({ state: 'unknown' });
+      await move({ state: 'absent', evidence: { reply } });
+      return reply;
+    } else if (reply.status >= 400 && reply.status < 500 && reply.status !== 408 && reply.status !== 425) {
+      await move({ state: 'refused', evidence: { reply } });
+    } else await move({ state: 'unknown', evidence: { reply } });
+    await options.faults.at('effect.recorded');
+  }
+}
+
+/** Errors that the broker or the fetch raise before anything is sent. */
+function isOurRefusal(error: CapabilityError): boolean {
+  return [
+    'HTTP_NOT_DECLARED',
+    'HTTP_BAD_REQUEST',
+    'CONNECTION_MISSING',
+    'FETCH_REFUSED',
+    'CAPABILITY_BAD_REQUEST',
+  ].includes(error.error.code);
+}
+
+function replyOf(effect: EffectRow): HttpReply {
+  const evidence = effect.evidence as { reply?: HttpReply; error?: ErrorJson } | null;
+  if (evidence?.error) {
+    const { code, message, hint, retry } = evidence.error;
+    throw new CapabilityError(code, message, { hint: hint ?? undefined, retry });
+  }
+  return evidence?.reply ?? { status: 200, headers: {}, body: { id: effect.handle } };
+}
+
+function handleOf(reply: HttpReply): string | null {
+  const body = reply.body as { id?: unknown } | null;
+  return typeof body === 'object' && body !== null && (typeof body.id === 'string' || typeof body.id === 'number')
+    ? String(body.id)
+    : null;
+}

@@ -1,0 +1,706 @@
+/**
+ * Carries one claimed strand through: decides its steps from their inputs, reuses what is known, runs the rest in the
+ * sandbox, and writes everything that follows in one commit. Reads top to bottom; the only ways out are
+ *
+ *   settled    written; maybe with a light successor to go on with
+ *   released   given back: at a time, for another's result, or because this attempt does not count
+ *   lost       another worker holds the lease, or the run was cancelled: nothing is written
+ */
+
+import { sql } from 'kysely';
+import * as z from 'zod';
+import type { Database } from '../db/connect.ts';
+import type { Claimed, KeyAnswer, Lease, Ledger, LedgerStep, MadeKey, SettledRow, Settlement } from '../db/ledger.ts';
+import { digestOf, type StoredValue } from '../db/values.ts';
+import { inWorkspace } from '../db/workspace.ts';
+import { type BrandKit, type ErrorJson, type LookupResult, type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
+import type { AssetStore } from './assets.ts';
+import { createBroker, type Entry, type InternalHost } from './broker.ts';
+import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
+import { sendHttp } from './capabilities/http.ts';
+import type { Catalogue, Plugin } from './catalogue.ts';
+import { performEffect } from './effects.ts';
+import type { Faults } from './faults.ts';
+import type { Fetcher } from './fetch.ts';
+import {
+  type Decision,
+  decide,
+  isTrouble,
+  type Part,
+  type Path,
+  type Settled,
+  stepKey,
+  tokensOf,
+} from './graph/advance.ts';
+import { resolveConfig } from './graph/config.ts';
+import { convert } from './graph/convert.ts';
+import { ERROR_PORT, type Graph } from './graph/graph.ts';
+import type { Plan, PlanNode } from './graph/plan.ts';
+import { declaredKit, reuseForSeconds, reuseKey } from './reuse.ts';
+import type { Json, Sandbox } from './sandbox/sandbox.ts';
+import { verdictOn } from './settle.ts';
+import type { Values } from './values.ts';
+
+/** What does not change while a run goes on; kept by the worker. */
+export type RunPlan = { graph: Graph; plan: Plan; pins: Record<string, { version: string }>; kit: BrandKit };
+
+export type StepHost = {
+  ledger: Ledger;
+  db: Database;
+  sandbox: Sandbox;
+  catalogue: Catalogue;
+  capabilities: ReadonlyMap<string, Capability>;
+  internalHosts: ReadonlyMap<string, InternalHost>;
+  fetcher: Fetcher;
+  stores(workspaceId: string): { assets: AssetStore; values: Values };
+  faults: Faults;
+  /** Which runs this worker knows the plan of. */
+  known(): string[];
+  log(line: string, details: Record<string, unknown>): void;
+};
+
+/** What the worker lends to a strand it works on. */
+export type StrandHold = {
+  workerId: string;
+  /** Aborted when the lease is lost, the run cancelled or the worker stops. */
+  signal: AbortSignal;
+  /** Whether the lease is surely still ours: the last good beat is younger than 2 s. */
+  isLive(): boolean;
+  progress(fraction: number, note: string | null): void;
+  /** Whether a light successor may be taken on at once. */
+  mayChain(): boolean;
+};
+
+export type StrandEnd =
+  | { kind: 'settled'; ended: boolean; lanes: string[]; chained: Claimed | null }
+  | { kind: 'released'; lanes: string[] }
+  | { kind: 'lost' };
+
+const LOST: StrandEnd = { kind: 'lost' };
+/** Workers that died under one step before it is given up. */
+const DEATHS = 3;
+/** A range writes down what it has after this long. */
+const RANGE_MS = 20;
+
+const LIMITS = {
+  pure: { wallMs: 60_000, cpuMs: 20_000 },
+  asking: { wallMs: 30 * 60_000, cpuMs: 60_000 },
+  heavy: { wallMs: 12 * 3_600_000, cpuMs: 120_000 },
+  memoryMb: 128,
+};
+
+type Item = {
+  path: number[];
+  decision: Decision;
+  inputs: Record<string, unknown>;
+  digests: Record<string, string[]>;
+  key: string | null;
+  isMine: boolean;
+};
+type Result = { row: SettledRow; settled: Settled; made?: MadeKey };
+
+export async function carryStrand(
+  host: StepHost,
+  claimed: Claimed,
+  run: RunPlan,
+  hold: StrandHold,
+): Promise<StrandEnd> {
+  const { strand } = claimed;
+  const lease: Lease = {
+    workspaceId: claimed.run.workspaceId,
+    strand: strand.id,
+    worker: hold.workerId,
+    token: strand.token,
+  };
+  const node = run.plan.nodes[strand.node]!;
+  const work = new StrandWork(host, claimed, run, node, lease, hold);
+  return work.carry();
+}
+
+class StrandWork {
+  readonly #host: StepHost;
+  readonly #claimed: Claimed;
+  readonly #run: RunPlan;
+  readonly #node: PlanNode;
+  readonly #lease: Lease;
+  readonly #hold: StrandHold;
+  readonly #stores: { assets: AssetStore; values: Values };
+  readonly #steps: Map<string, LedgerStep>;
+  /** Keys this strand promised to make. */
+  readonly #promised = new Set<string>();
+
+  constructor(host: StepHost, claimed: Claimed, run: RunPlan, node: PlanNode, lease: Lease, hold: StrandHold) {
+    this.#host = host;
+    this.#claimed = claimed;
+    this.#run = run;
+    this.#node = node;
+    this.#lease = lease;
+    this.#hold = hold;
+    this.#stores = host.stores(claimed.run.workspaceId);
+    this.#steps = new Map(claimed.inputs.map((step) => [stepKey(step.node, step.path), step]));
+  }
+
+  async carry(): Promise<StrandEnd> {
+    await this.#host.faults.at('strand.claimed');
+    const { strand } = this.#claimed;
+    const paths = pathsOf(strand);
+    const plugin = this.#host.catalogue.plugin(this.#node.type);
+    const broken = this.#refusal(plugin);
+    const items: Item[] = [];
+    for (const path of paths) items.push(await this.#decide(path));
+    await this.#host.faults.at('step.decided');
+    if (broken || !plugin) {
+      const error = broken ?? internalError(new Error('no plugin'));
+      return this.#settle(
+        items.map((item) => (item.decision.kind === 'run' ? this.#failed(item, error) : this.#passed(item))),
+        null,
+      );
+    }
+
+    const answers = await this.#takeKeys(items, plugin);
+    if (answers === 'lost') return LOST;
+    if (answers === 'asleep') return { kind: 'released', lanes: [] };
+
+    let results: Result[] = [];
+    let since = performance.now();
+    for (const [index, item] of items.entries()) {
+      const known = item.key === null ? undefined : answers.get(item.key);
+      if (item.decision.kind !== 'run') results.push(this.#passed(item));
+      else if (known?.found === 'made') results.push(await this.#reused(item, known));
+      else {
+        const end = await this.#attempt(item, plugin, items.length > 1);
+        if (end.kind === 'result') results.push(end.result);
+        else if (results.length === 0) return end.release();
+        else {
+          // what is done is written first; the rest of the range is claimed again
+          const wrote = await this.#settle(results, item.path.at(-1)!);
+          return wrote.kind === 'lost' ? LOST : end.release();
+        }
+      }
+      const isLast = index === items.length - 1;
+      if (!isLast && performance.now() - since > RANGE_MS) {
+        const wrote = await this.#settle(results, items[index + 1]!.path.at(-1)!);
+        if (wrote.kind === 'lost') return LOST;
+        results = [];
+        since = performance.now();
+      }
+    }
+    return this.#settle(results, null);
+  }
+
+  // -------------------------------------------------------------- deciding
+
+  /** Why nothing can be run at all. */
+  #refusal(plugin: Plugin | undefined): ErrorJson | undefined {
+    const { deaths } = this.#claimed.strand;
+    if (deaths >= DEATHS) {
+      return {
+        code: 'STEP_DEADLY',
+        message: `${this.#node.name} ended its worker ${deaths} times and is not tried again by itself.`,
+        hint: 'Look at what it was given; retry it when you know more.',
+        retry: 'person',
+      };
+    }
+    if (!plugin) {
+      return {
+        code: 'NODE_TYPE_UNKNOWN',
+        message: `${this.#node.type} is not installed here.`,
+        hint: 'Install the plugin, then retry.',
+        retry: 'person',
+      };
+    }
+    const pinned = this.#run.pins[this.#node.type];
+    if (pinned && pinned.version !== plugin.manifest.version) {
+      return {
+        code: 'NODE_VERSION_CHANGED',
+        message: `${this.#node.name} began as version ${pinned.version}; ${plugin.manifest.version} is installed now.`,
+        hint: 'Start a new run: what has not changed is reused.',
+        retry: 'never',
+      };
+    }
+    return undefined;
+  }
+
+  async #decide(path: number[]): Promise<Item> {
+    const decision = decide(this.#run.plan, this.#node.id, path, (node, at) => this.#settledAt(node, at));
+    const item: Item = { path, decision, inputs: {}, digests: {}, key: null, isMine: false };
+    if (decision.kind !== 'run') return item;
+    for (const input of this.#node.inputs) {
+      const parts = decision.inputs[input.port];
+      if (!parts) continue;
+      const loaded: { value: unknown; digest: string }[] = [];
+      for (const part of parts) loaded.push(...(await this.#load(part, input.list)));
+      item.inputs[input.port] = input.list ? loaded.map((each) => each.value) : loaded[0]!.value;
+      item.digests[input.port] = loaded.map((each) => each.digest);
+    }
+    return item;
+  }
+
+  #settledAt(node: string, path: Path): Settled | undefined {
+    const step = this.#steps.get(stepKey(node, path));
+    if (!step || step.state === 'cancelled') return undefined;
+    const outputs = Object.fromEntries(Object.entries(step.outputs).map(([port, stored]) => [port, stored.count]));
+    return { state: step.state, cause: step.cause, outputs };
+  }
+
+  /** The values behind one piece of an input; a whole list gives one for each member. */
+  async #load(part: Part, intoList: boolean): Promise<{ value: unknown; digest: string }[]> {
+    const step = this.#steps.get(stepKey(part.node, part.path))!;
+    const converted = (value: unknown, digest: string) => {
+      if (!part.source.convert) return { value, digest };
+      const made = convert(value, ...part.source.convert);
+      return { value: made, digest: digestOf(made) };
+    };
+    if (part.port === ERROR_PORT) return [converted(step.error, digestOf(step.error))];
+    const stored = step.outputs[part.port]!;
+    if (part.index !== null) {
+      const member = await this.#stores.values.member(stored, part.index);
+      return [converted(member.value, member.digest)];
+    }
+    if (stored.count === null || !intoList) return [converted(await this.#stores.values.load(stored), stored.digest)];
+    const members: { value: unknown; digest: string }[] = [];
+    for (let index = 0; index < stored.count; index++) {
+      const member = await this.#stores.values.member(stored, index);
+      members.push(converted(member.value, member.digest));
+    }
+    return members;
+  }
+
+  // -------------------------------------------------------------- reuse
+
+  async #takeKeys(items: Item[], plugin: Plugin): Promise<Map<string, KeyAnswer> | 'lost' | 'asleep'> {
+    const toRun = items.filter((item) => item.decision.kind === 'run');
+    if (toRun.length === 0) return new Map();
+    const engines = await this.#engines(plugin.manifest, toRun[0]!.path);
+    for (const item of toRun) {
+      item.key = reuseKey({
+        manifest: plugin.manifest,
+        behaviourDigest: plugin.behaviourDigest,
+        config: this.#config(plugin.manifest),
+        inputs: item.digests,
+        node: this.#node,
+        kit: this.#run.kit,
+        engines,
+        nonce: this.#claimed.run.nonce,
+      });
+    }
+    const isAfresh = this.#claimed.run.afresh.includes(this.#node.id);
+    const maxAge = isAfresh ? 0 : reuseForSeconds(plugin.manifest);
+    const wanted = new Map<string, { path: number[]; key: string; maxAge: number | null }>();
+    for (const item of toRun)
+      if (item.key !== null && !wanted.has(item.key)) wanted.set(item.key, { path: item.path, key: item.key, maxAge });
+    if (wanted.size === 0) return new Map();
+    const answers = await this.#host.ledger.takeKeys(this.#lease, [...wanted.values()], items.length === 1);
+    if (answers === null) return 'lost';
+    if (answers.some((answer) => answer.found === 'making')) return 'asleep';
+    const byKey = new Map(answers.map((answer) => [answer.key, answer]));
+    for (const answer of answers) {
+      if (answer.found === 'mine') this.#promised.add(answer.key);
+      if (answer.found === 'made' && !(await this.#isWhole(answer.outputs))) {
+        byKey.set(answer.key, { key: answer.key, found: 'unkept' }); // a recording behind it was removed
+      }
+    }
+    return byKey;
+  }
+
+  /** Who would do the work: a result of another ffmpeg or model is not the same result. */
+  async #engines(manifest: ManifestJson, path: number[]): Promise<Record<string, string>> {
+    const engines: Record<string, string> = {};
+    const scope = this.#scope(manifest, path, this.#hold.signal, () => {});
+    for (const capability of this.#host.capabilities.values()) {
+      for (const [name, method] of Object.entries(capability.methods)) {
+        if (!method.engine || !capability.declared(manifest, name)) continue;
+        engines[`${capability.name}.${name}`] = await method.engine(scope);
+      }
+    }
+    return engines;
+  }
+
+  /** Whether the assets that a stored result speaks of are still there. */
+  async #isWhole(outputs: Record<string, StoredValue>): Promise<boolean> {
+    const named = new Set<string>();
+    for (const stored of Object.values(outputs)) {
+      if (stored.asset) named.add(stored.asset);
+      for (const [, sha256] of JSON.stringify(stored.value ?? null).matchAll(/"asset":"([0-9a-f]{64})"/g))
+        named.add(sha256!);
+    }
+    if (named.size === 0) return true;
+    const { rows } = await inWorkspace(this.#host.db, this.#lease.workspaceId, (tx) =>
+      sql<{ count: number }>`select count(*)::int as count from asset where sha256 = any(${[...named]})`.execute(tx),
+    );
+    return rows[0]!.count === named.size;
+  }
+
+  async #reused(item: Item, known: Extract<KeyAnswer, { found: 'made' }>): Promise<Result> {
+    const isSameRun = known.runId === this.#claimed.run.id;
+    const isOwnBrand = known.brandId === this.#claimed.run.brandId;
+    const reason = isSameRun
+      ? 'Made once for the same input.'
+      : isOwnBrand
+        ? `Reused from run ${known.runNumber}.`
+        : 'Reused from a run of another brand.';
+    const result = await this.#done(item, known.outputs, known.facts, reason);
+    result.row.reused_run = known.runId;
+    result.row.reused_number = isOwnBrand ? known.runNumber : null;
+    return result;
+  }
+
+  // -------------------------------------------------------------- results
+
+  /** Skipped or blocked: nothing ran. */
+  #passed(item: Item): Result {
+    const state = item.decision.kind === 'block' ? 'blocked' : 'skipped';
+    const cause = item.decision.kind === 'block' ? item.decision.cause : null;
+    const reason = item.decision.kind === 'skip' ? `There was no ${this.#portTitle(item.decision.because)}.` : null;
+    return {
+      row: { ...this.#row(item, state), cause, reason },
+      settled: { state, cause, outputs: {} },
+    };
+  }
+
+  #portTitle(port: string): string {
+    const title = this.#host.catalogue.plugin(this.#node.type)?.manifest.inputs[port]?.title ?? port;
+    return title.charAt(0).toLowerCase() + title.slice(1);
+  }
+
+  #failed(item: Item, error: ErrorJson): Result {
+    return { row: { ...this.#row(item, 'failed'), error }, settled: { state: 'failed', cause: null, outputs: {} } };
+  }
+
+  /** A person's corrections stand in the place of what the node made, as long as it made the same. */
+  async #done(
+    item: Item,
+    made: Record<string, StoredValue>,
+    facts: { name: string; value: string }[],
+    reason: string | null,
+  ): Promise<Result> {
+    const outputs = { ...made };
+    const originals: Record<string, StoredValue> = {};
+    const shown = [...facts];
+    for (const override of this.#claimed.overrides) {
+      const own = made[override.port];
+      if (!own || !same(override.path, item.path)) continue;
+      if (own.digest === override.sourceDigest) {
+        outputs[override.port] = await this.#stores.values.store(override.value, own.count !== null);
+        originals[override.port] = own;
+      } else if (
+        !this.#claimed.overrides.some(
+          (other) => other.port === override.port && same(other.path, item.path) && other.sourceDigest === own.digest,
+        )
+      ) {
+        shown.push({ name: 'correction', value: 'made for an earlier result; look again' });
+      }
+    }
+    const corrected = Object.keys(originals).length > 0 ? 'Corrected by a person.' : null;
+    return {
+      row: { ...this.#row(item, 'done'), outputs, made: originals, facts: shown, reason: corrected ?? reason },
+      settled: {
+        state: 'done',
+        cause: null,
+        outputs: Object.fromEntries(Object.entries(outputs).map(([port, stored]) => [port, stored.count])),
+      },
+    };
+  }
+
+  #row(item: Item, state: SettledRow['state']): SettledRow {
+    return {
+      node: this.#node.id,
+      path: item.path,
+      state,
+      attempt: this.#claimed.strand.attempts,
+      inputs: Object.fromEntries(
+        Object.entries(item.digests).map(([port, digests]) => [port, digests.map((digest) => ({ digest }))]),
+      ),
+      began_at: this.#claimed.strand.beganAt,
+    };
+  }
+
+  /** `goOn`: the item at which the range goes on, or null where the strand is done. */
+  async #settle(results: Result[], goOn: number | null): Promise<StrandEnd> {
+    const made = results.flatMap((result) => (result.made ? [result.made] : []));
+    for (const { key } of made) this.#promised.delete(key);
+    const gone = goOn === null ? [...this.#promised] : [];
+    if (goOn === null) this.#promised.clear();
+    const settlement: Settlement = {
+      steps: results.map((result) => result.row),
+      tokens: results.flatMap((result) => tokensOf(this.#run.plan, this.#node.id, result.row.path, result.settled)),
+      made,
+      gone,
+      troubles: results.filter((result) => isTrouble(this.#node, result.settled.state)).length,
+      goOn,
+      chain: goOn === null && this.#hold.mayChain(),
+      known: this.#host.known(),
+    };
+    const answer = await this.#host.ledger.settle(this.#lease, settlement);
+    if (answer === null) return LOST;
+    await this.#host.faults.at('step.settled');
+    if (answer.ended) this.#host.sandbox.forget(this.#claimed.run.id);
+    return { kind: 'settled', ended: answer.ended, lanes: Object.keys(answer.lanes), chained: answer.chained };
+  }
+
+  async #release(how: { until: Date | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
+    const gone = how.until === null ? [] : [...this.#promised]; // who waits for it should not wait out our back-off
+    const isOurs = await this.#host.ledger.release(this.#lease, { ...how, gone });
+    return isOurs ? { kind: 'released', lanes: how.until === null ? [this.#claimed.strand.lane] : [] } : LOST;
+  }
+
+  // -------------------------------------------------------------- running
+
+  async #attempt(
+    item: Item,
+    plugin: Plugin,
+    isRange: boolean,
+  ): Promise<{ kind: 'result'; result: Result } | { kind: 'release'; release: () => Promise<StrandEnd> }> {
+    const { manifest } = plugin;
+    const isDry = this.#claimed.run.dryRun && manifest.effect === 'writes-external';
+    const facts = new Map<string, string>();
+    const paused: { until?: Date; why?: string } = {};
+    const entry: Entry = isDry ? 'simulate' : 'run';
+    const answer = await this.#execute(plugin, item, entry, item.inputs, facts, paused);
+    await this.#host.faults.at('step.ran');
+    if (paused.until) {
+      const { until, why = null } = paused;
+      return { kind: 'release', release: () => this.#release({ until, why, counts: false }) };
+    }
+    if (answer.ok) {
+      const given = isDry ? (answer.value as { would?: unknown; outputs?: unknown }) : { outputs: answer.value };
+      const checked = await this.#checkOutputs(manifest, given.outputs);
+      if ('error' in checked) return { kind: 'result', result: this.#failed(item, checked.error) };
+      const said = [...facts].map(([name, value]) => ({ name, value }));
+      const result = await this.#done(
+        item,
+        checked.outputs,
+        said,
+        isDry ? String(given.would ?? 'Rehearsed.').slice(0, 500) : null,
+      );
+      if (item.key !== null && this.#promised.has(item.key)) {
+        result.made = { key: item.key, outputs: checked.outputs, facts: said, ambient: {} };
+      }
+      return { kind: 'result', result };
+    }
+    const { error } = answer;
+    if (this.#hold.signal.aborted)
+      return { kind: 'release', release: () => this.#release({ until: null, why: null, counts: false }) };
+    if (answer.childLost === 'neighbour' || error.code === 'SANDBOX_UNAVAILABLE' || error.code === 'LEASE_LOST') {
+      const until = error.code === 'SANDBOX_UNAVAILABLE' ? new Date(Date.now() + 2_000) : null;
+      return {
+        kind: 'release',
+        release: () => this.#release({ until, why: until ? error.message : null, counts: false }),
+      };
+    }
+    if (answer.childLost === 'own' && isRange) {
+      const { hi } = this.#claimed.strand;
+      const middle = Math.ceil((item.path.at(-1)! + hi! + 1) / 2);
+      const isAlone = middle > hi!;
+      if (!isAlone) {
+        return {
+          kind: 'release',
+          release: async () =>
+            (await this.#host.ledger.halve(this.#lease, middle)) ? { kind: 'released', lanes: ['light'] } : LOST,
+        };
+      }
+    }
+    const verdict = verdictOn(error, {
+      effect: manifest.effect,
+      attempt: this.#claimed.strand.attempts,
+      attempts: manifest.limits?.attempts,
+      jitter: Math.random(),
+      nowMs: Date.now(),
+    });
+    if (verdict.kind === 'failed' || isRange) return { kind: 'result', result: this.#failed(item, error) };
+    const until = verdict.afterMs > 0 ? new Date(Date.now() + verdict.afterMs) : null;
+    return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };
+  }
+
+  async #execute(
+    plugin: Plugin,
+    item: Item,
+    entry: Entry,
+    input: unknown,
+    facts: Map<string, string>,
+    paused: { until?: Date; why?: string },
+  ) {
+    const { manifest } = plugin;
+    const { run, strand } = this.#claimed;
+    const abort = new AbortController();
+    const signal = AbortSignal.any([this.#hold.signal, abort.signal]);
+    let highest = 0;
+    const progress = (fraction: number, note?: string | null) => {
+      highest = Math.max(highest, Math.min(1, fraction));
+      this.#hold.progress(highest, note ?? null);
+    };
+    const scope = this.#scope(manifest, item.path, signal, progress);
+    const key = { runId: run.id, node: this.#node.id, path: item.path };
+    const broker = createBroker(this.#host, {
+      scope,
+      entry,
+      key,
+      isLive: this.#hold.isLive,
+      effect: (at, name, request, isLive) =>
+        performEffect(
+          {
+            db: this.#host.db,
+            faults: this.#host.faults,
+            send: (sender, wanted) => {
+              const internal = this.#host.internalHosts.get(wanted.host ?? '');
+              return internal ? internal.handle(sender, wanted) : sendHttp(sender, wanted, this.#host.fetcher);
+            },
+            lookup: (effect) => this.#lookup(plugin, item, effect),
+            pause: (until, why) => {
+              paused.until = until;
+              paused.why = why;
+              abort.abort();
+            },
+          },
+          { scope: at, key, intent: run.intent, token: strand.token, isLive },
+          name,
+          request,
+        ),
+    });
+    const limits =
+      manifest.weight === 'heavy'
+        ? LIMITS.heavy
+        : Object.keys(manifest.capabilities).length > 0
+          ? LIMITS.asking
+          : LIMITS.pure;
+    return this.#host.sandbox.run({
+      workspaceId: run.workspaceId,
+      contextKey: entry === 'lookup' ? `${run.id}:lookup` : run.id,
+      plugin: { digest: plugin.digest, code: plugin.code },
+      entry,
+      ctx: {
+        config: this.#config(manifest) as Json,
+        now: scope.now,
+        // a pure step draws the same numbers wherever its result may be used
+        seed: item.key ?? `${run.seed}/${this.#node.id}/${item.path.join('.')}`,
+        brand: scope.brand as Json,
+        connection: null,
+      },
+      inputs: input as Json,
+      limits: {
+        wallMs: (manifest.limits?.wallSeconds ?? limits.wallMs / 1000) * 1000,
+        cpuMs: (manifest.limits?.activeSeconds ?? limits.cpuMs / 1000) * 1000,
+        memoryMb: manifest.limits?.memoryMb ?? LIMITS.memoryMb,
+      },
+      onCall: (call, callSignal) => {
+        // what the node started ends with it
+        callSignal.addEventListener('abort', () => abort.abort(), { once: true });
+        return broker.answer(call);
+      },
+      onEvent: (event) => {
+        if (event.kind === 'progress') progress(event.fraction, event.note);
+        else if (event.kind === 'fact') facts.set(event.name, event.value);
+        else this.#host.log(event.line, { run: run.number, node: this.#node.id, path: item.path });
+      },
+      signal,
+    });
+  }
+
+  async #lookup(plugin: Plugin, item: Item, effect: unknown): Promise<LookupResult> {
+    const answer = await this.#execute(plugin, item, 'lookup', effect, new Map(), {});
+    if (!answer.ok) return { state: 'unknown', why: answer.error.message };
+    const parsed = Lookup.safeParse(answer.value);
+    return parsed.success
+      ? (parsed.data as LookupResult)
+      : { state: 'unknown', why: 'The look-up gave no clear answer.' };
+  }
+
+  #scope(
+    manifest: ManifestJson,
+    path: number[],
+    signal: AbortSignal,
+    progress: (fraction: number, note?: string) => void,
+  ): StepScope {
+    const { run, strand } = this.#claimed;
+    return {
+      workspaceId: run.workspaceId,
+      brandId: run.brandId,
+      runId: run.id,
+      stepId: `${run.id}/${stepKey(this.#node.id, path)}`,
+      nodeId: this.#node.id,
+      path,
+      attempt: strand.attempts,
+      now: new Date(strand.beganAt).toISOString(),
+      manifest,
+      brand: declaredKit(manifest, this.#run.kit),
+      assets: this.#stores.assets,
+      signal,
+      progress,
+      log: (line) => this.#host.log(line, { run: run.number, node: this.#node.id, path }),
+      ambient: () => {}, // engines name themselves before the step; what they add while running changes no key
+    };
+  }
+
+  #config(manifest: ManifestJson): Record<string, unknown> {
+    const node = this.#run.graph.nodes.find((each) => each.id === this.#node.id)!;
+    return resolveConfig(manifest.config, node.config).config;
+  }
+
+  /** Outputs as the manifest declares them, checked by type and stored. */
+  async #checkOutputs(
+    manifest: ManifestJson,
+    value: unknown,
+  ): Promise<{ outputs: Record<string, StoredValue> } | { error: ErrorJson }> {
+    const refuse = (message: string) => ({
+      error: {
+        code: 'NODE_BAD_OUTPUT',
+        message: `${this.#node.name} ${message}`.slice(0, 1900),
+        hint: 'This is a fault of the node, not of your settings.',
+        retry: 'never' as const,
+      },
+    });
+    const given = Object.keys(manifest.outputs).length === 0 ? (value ?? {}) : value;
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) return refuse('gave back no outputs.');
+    const outputs: Record<string, StoredValue> = {};
+    for (const name of Object.keys(given)) {
+      if (!Object.hasOwn(manifest.outputs, name))
+        return refuse(`gave back "${name.slice(0, 40)}", which it has not declared.`);
+    }
+    for (const [name, port] of Object.entries(manifest.outputs)) {
+      const output = (given as Record<string, unknown>)[name];
+      if (output === undefined || output === null) {
+        if (port.optional) continue;
+        return refuse(`gave back no ${name}.`);
+      }
+      const schema: z.ZodType = port.list ? z.array(PORT_TYPES[port.type]) : PORT_TYPES[port.type];
+      const parsed = schema.safeParse(output);
+      if (!parsed.success)
+        return refuse(
+          `gave back a ${name} that does not fit: ${z.prettifyError(parsed.error).split('\n').slice(0, 3).join(' ')}`,
+        );
+      outputs[name] = await this.#stores.values.store(parsed.data, port.list);
+    }
+    return { outputs };
+  }
+}
+
+const Lookup = z.discriminatedUnion('state', [
+  z.object({
+    state: z.literal('confirmed'),
+    handle: z.string(),
+    evidence: z.string(),
+    reply: z.object({ status: z.number(), headers: z.record(z.string(), z.string()), body: z.unknown() }).optional(),
+  }),
+  z.object({ state: z.literal('absent') }),
+  z.object({ state: z.literal('unknown'), why: z.string().max(1000) }),
+]);
+
+function pathsOf(strand: Claimed['strand']): number[][] {
+  if (strand.lo === null) return [strand.prefix];
+  return Array.from({ length: strand.hi! - strand.lo + 1 }, (_, index) => [...strand.prefix, strand.lo! + index]);
+}
+
+function same(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
+}
+
+/** A fault of ours: shown as such, tried again. */
+export function internalError(error: unknown): ErrorJson {
+  if (error instanceof CapabilityError) return error.error;
+  return {
+    code: 'INTERNAL',
+    message: 'Something went wrong on our side.',
+    hint: 'It is tried again; if it stays, look at the log of the worker.',
+    retry: 'later',
+  };
+}

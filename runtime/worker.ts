@@ -1,0 +1,351 @@
+/**
+ * One worker: keeps its life known to the others, claims strands lane by lane, and stops cleanly.
+ *
+ *   life      a row beaten each second and a session lock on a connection of its own; if that connection ends, or the
+ *             last good beat is 2 s old, everything held is aborted and nothing more is sent
+ *   lanes     light: many at once; media: few, they fill a machine. A wake-up makes a lane claim until nothing is left
+ *   reaper    each second: strands of dead workers are ready again, waits that are over are woken
+ *   announce  ids of changed runs, after the commit, at most 20 times a second
+ */
+import { randomUUID } from 'node:crypto';
+import os from 'node:os';
+import { Logger, type Runner, run as startRunner } from 'graphile-worker';
+import { createDatabase, createPool } from '../db/connect.ts';
+import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.ts';
+import type { BrandKit } from '../nodes/contract.ts';
+import type { Graph } from './graph/graph.ts';
+import type { Plan } from './graph/plan.ts';
+import { carryStrand, type RunPlan, type StepHost } from './step.ts';
+import { workspaceStores } from './values.ts';
+
+export type WorkerOptions = Pick<
+  StepHost,
+  'sandbox' | 'catalogue' | 'capabilities' | 'internalHosts' | 'fetcher' | 'faults' | 'log'
+> & {
+  url: string;
+  /** Folder of the asset store. */
+  assetsDir: string;
+  /** Slots per lane. */
+  slots?: { light?: number; media?: number };
+  facts?: Record<string, unknown>;
+};
+export type Worker = {
+  id: string;
+  /** How many strands are held now. */
+  held(): number;
+  /** Drains: claims nothing more, gives `graceMs` to what runs, then hands the rest back. */
+  stop(graceMs?: number): Promise<void>;
+};
+
+const BEAT_MS = 1_000;
+/** Reapers call us dead after 4 s; until 2 s the lease is surely ours. */
+const LIVE_MS = 2_000;
+const ANNOUNCE_MS = 50;
+const PROGRESS_MS = 400;
+/** Light steps that follow one another run on without the queue this long while others of the lane wait. */
+const CHAIN_MS = 100;
+const KNOWN_RUNS = 100;
+
+type Held = { claimed: Claimed; abort: AbortController; report: { progress: number; note: string | null } | null };
+
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const pool = createPool(options.url, 'app', { max: 10, name: 'worker' });
+  const queuePool = createPool(options.url, 'owner', { max: 4, name: 'queue' });
+  queuePool.on('connect', (client) => client.on('error', () => {})); // reported by the query that meets it
+  const ledger = createLedger(pool);
+  const db = createDatabase(pool);
+  const plans = new Map<string, RunPlan>();
+  const stores = new Map<string, ReturnType<typeof workspaceStores>>();
+  const held = new Map<number, Held>();
+  const changed = new Set<string>();
+  let isStopping = false;
+  let life: Life;
+  let lastBeat = 0;
+
+  const host: StepHost = {
+    ...options,
+    ledger,
+    db,
+    stores(workspaceId) {
+      const known = stores.get(workspaceId) ?? workspaceStores(options.assetsDir, db, workspaceId);
+      stores.set(workspaceId, known);
+      return known;
+    },
+    known: () => [...plans.keys()],
+  };
+
+  // ---------------------------------------------------------------- life
+
+  const isLive = () => performance.now() - lastBeat < LIVE_MS;
+  const dropAll = () => {
+    for (const { abort } of held.values()) abort.abort();
+  };
+
+  async function begin(): Promise<void> {
+    life = await beginLife(
+      options.url,
+      { id: randomUUID(), name: `${os.hostname()}:${process.pid}`, facts: { pid: process.pid, ...options.facts } },
+      {
+        cancelled(runId) {
+          for (const { claimed, abort } of held.values()) if (claimed.run.id === runId) abort.abort();
+        },
+        lost(error) {
+          options.log('The worker lost its database connection.', { error: error.message });
+          lastBeat = 0;
+          dropAll();
+          if (!isStopping) void beginAgain();
+        },
+      },
+    );
+    lastBeat = performance.now();
+  }
+
+  let beginning: Promise<void> | undefined;
+  function beginAgain(): Promise<void> {
+    beginning ??= (async () => {
+      for (let waitMs = 100; !isStopping; waitMs = Math.min(waitMs * 2, 2_000)) {
+        try {
+          await begin();
+          for (const lane of Object.values(lanes)) lane.poke();
+          return;
+        } catch {
+          await new Promise((resolve) => setTimeout(resolve, waitMs)); // the database restarts; this goes on until it is back
+        }
+      }
+    })().finally(() => {
+      beginning = undefined;
+    });
+    return beginning;
+  }
+
+  async function beat(): Promise<void> {
+    const began = performance.now();
+    if (!(await life.beat())) {
+      options.log('The worker was taken for dead and begins again.', {});
+      lastBeat = 0;
+      dropAll();
+      await life.end();
+      return beginAgain();
+    }
+    lastBeat = began;
+    const leases = [...held.values()].map(({ claimed }) => ({
+      strand: claimed.strand.id,
+      token: claimed.strand.token,
+    }));
+    for (const strand of await life.lostOf(leases)) held.get(strand)?.abort.abort();
+  }
+
+  async function look(): Promise<void> {
+    for (const { run_id } of await ledger.reap()) changed.add(run_id);
+    for (const { lane } of await ledger.due()) lanes[lane as keyof typeof lanes]?.poke();
+  }
+
+  // ---------------------------------------------------------------- lanes
+
+  function createLane(name: 'light' | 'media', slots: number) {
+    let active = 0;
+    let wanted = false;
+    const idle: (() => void)[] = [];
+
+    async function loop(): Promise<void> {
+      try {
+        for (;;) {
+          if (isStopping || !isLive()) return;
+          wanted = false;
+          const [claimed] = await ledger.claim(name, life.id, 1, host.known());
+          if (!claimed) {
+            if (wanted) continue;
+            return;
+          }
+          if (active < slots) poke(); // there may be more
+          await follow(claimed);
+        }
+      } catch (error) {
+        options.log('A claim failed.', { lane: name, error: String(error) }); // looked at again within a second
+      } finally {
+        active--;
+        if (active === 0) for (const done of idle.splice(0)) done();
+      }
+    }
+    function poke(): void {
+      wanted = true;
+      if (isStopping || active >= slots) return;
+      active++;
+      void loop();
+    }
+    return {
+      poke,
+      /** Resolves when nothing of the lane runs. */
+      rest: () => (active === 0 ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve))),
+    };
+  }
+
+  const lanes = {
+    light: createLane('light', options.slots?.light ?? 4),
+    media: createLane('media', options.slots?.media ?? Math.max(1, Math.floor(os.availableParallelism() / 2))),
+  };
+
+  /** A strand, and the light ones that follow it directly. */
+  async function follow(first: Claimed): Promise<void> {
+    const began = performance.now();
+    let next: Claimed | null = first;
+    while (next) {
+      const claimed: Claimed = next;
+      next = null;
+      const plan = planOf(claimed);
+      const hold: Held = { claimed, abort: new AbortController(), report: null };
+      held.set(claimed.strand.id, hold);
+      changed.add(claimed.run.id);
+      try {
+        const end = await carryStrand(host, claimed, plan, {
+          workerId: life.id,
+          signal: hold.abort.signal,
+          isLive,
+          progress(fraction, note) {
+            hold.report = { progress: fraction, note };
+          },
+          mayChain: () => !isStopping && isLive() && performance.now() - began < CHAIN_MS,
+        });
+        if (end.kind === 'settled') {
+          next = end.chained;
+          if (end.ended) plans.delete(claimed.run.id);
+        }
+        if (end.kind !== 'lost') for (const lane of end.lanes) lanes[lane as keyof typeof lanes]?.poke();
+      } catch (error) {
+        options.log('A step failed on our side.', {
+          run: claimed.run.number,
+          node: claimed.strand.node,
+          error: String((error as Error)?.stack ?? error),
+        });
+        await giveBack(claimed, error);
+      } finally {
+        held.delete(claimed.strand.id);
+        changed.add(claimed.run.id);
+      }
+    }
+  }
+
+  /** A fault of ours: the strand goes back and is tried again a little later, on a connection that works. */
+  async function giveBack(claimed: Claimed, error: unknown): Promise<void> {
+    const lease = {
+      workspaceId: claimed.run.workspaceId,
+      strand: claimed.strand.id,
+      worker: life.id,
+      token: claimed.strand.token,
+    };
+    const isEarly = claimed.strand.attempts < 3;
+    const until = new Date(Date.now() + (isEarly ? 1_000 : 15_000));
+    const why = `Something went wrong on our side; trying again. (${String((error as Error)?.message ?? error).slice(0, 200)})`;
+    await ledger.release(lease, { until, why, counts: true, gone: [] }).catch(() => {}); // then the reaper does it
+  }
+
+  function planOf(claimed: Claimed): RunPlan {
+    const { id, graph, plan, pins, kit } = claimed.run;
+    const known = plans.get(id);
+    const found =
+      known ??
+      ({
+        graph: graph as Graph,
+        plan: plan as Plan,
+        pins: pins as RunPlan['pins'],
+        kit: kit as BrandKit,
+      } satisfies RunPlan);
+    plans.delete(id); // to the young end
+    plans.set(id, found);
+    for (const old of plans.keys()) {
+      if (plans.size <= KNOWN_RUNS) break;
+      if (![...held.values()].some((each) => each.claimed.run.id === old)) plans.delete(old);
+      else break;
+    }
+    return found;
+  }
+
+  // ---------------------------------------------------------------- reports
+
+  async function announce(): Promise<void> {
+    if (changed.size === 0 || !isLive()) return;
+    const ids = [...changed];
+    changed.clear();
+    await life.announce(ids);
+  }
+
+  async function report(): Promise<void> {
+    const byWorkspace = new Map<string, { id: number; token: number; progress: number; note: string | null }[]>();
+    for (const { claimed, report: news } of held.values()) {
+      if (!news) continue;
+      const list = byWorkspace.get(claimed.run.workspaceId) ?? [];
+      list.push({ id: claimed.strand.id, token: claimed.strand.token, ...news });
+      byWorkspace.set(claimed.run.workspaceId, list);
+      changed.add(claimed.run.id);
+    }
+    for (const each of held.values()) each.report = null;
+    for (const [workspaceId, reports] of byWorkspace) await ledger.progress(workspaceId, reports);
+  }
+
+  /** Runs `work` again and again, never twice at once; a failure is said and the next turn comes all the same. */
+  function every(ms: number, what: string, work: () => Promise<void>): { end(): Promise<void> } {
+    let current: Promise<void> = Promise.resolve();
+    let isBusy = false;
+    const timer = setInterval(() => {
+      if (isBusy) return;
+      isBusy = true;
+      current = work()
+        .catch((error) => {
+          if (!isStopping) options.log(`${what} failed.`, { error: String(error) });
+        })
+        .finally(() => {
+          isBusy = false;
+        });
+    }, ms);
+    return {
+      end() {
+        clearInterval(timer);
+        return current;
+      },
+    };
+  }
+
+  await begin();
+  const quiet = new Logger(() => () => {});
+  const runners: Runner[] = [];
+  for (const [name, lane] of Object.entries(lanes)) {
+    runners.push(
+      await startRunner({
+        pgPool: queuePool,
+        logger: quiet,
+        concurrency: 1,
+        noHandleSignals: true,
+        pollInterval: 2_000,
+        // A wake-up never fails and holds nothing: a lane's slots are its own.
+        taskList: { [`wake:${name}`]: async () => lane.poke() },
+      }),
+    );
+  }
+  const turns = [
+    every(BEAT_MS, 'The beat', beat),
+    every(BEAT_MS, 'The reaper', look),
+    every(ANNOUNCE_MS, 'The announcement', announce),
+    every(PROGRESS_MS, 'The progress report', report),
+  ];
+  await look();
+  for (const lane of Object.values(lanes)) lane.poke();
+
+  return {
+    get id() {
+      return life.id;
+    },
+    held: () => held.size,
+    async stop(graceMs = 5_000) {
+      isStopping = true;
+      await Promise.all(runners.map((runner) => runner.stop().catch(() => {}))); // a queue job is only a wake-up
+      const rest = Promise.all(Object.values(lanes).map((lane) => lane.rest()));
+      const timer = setTimeout(dropAll, graceMs);
+      await rest;
+      clearTimeout(timer);
+      await Promise.all(turns.map((turn) => turn.end()));
+      await announce().catch(() => {}); // whoever listens looks every 2 s anyway
+      await life.end();
+      await Promise.all([pool.end(), queuePool.end()]);
+    },
+  };
+}

@@ -1,0 +1,170 @@
+/**
+ * A workspace with a worker on test nodes: write a graph as text, run it, look at what became of it.
+ *
+ *   bench.graph(['numbers', 'shout { "mark": "?" }', 'join'], ['numbers.items > shout.text', 'shout.text > join.texts'])
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createPipeline } from '../../db/pipelines.ts';
+import { listSteps, type RunSnapshot, runSnapshot, type StepRow, startRun } from '../../db/runs.ts';
+import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
+import type { BrandKit, ManifestJson } from '../../nodes/contract.ts';
+import type { InternalHost } from '../../runtime/broker.ts';
+import type { Capability } from '../../runtime/capabilities/capability.ts';
+import { type Catalogue, loadCatalogue } from '../../runtime/catalogue.ts';
+import { type Faults, NO_FAULTS } from '../../runtime/faults.ts';
+import { createFetcher } from '../../runtime/fetch.ts';
+import { EMPTY_GRAPH, type Graph } from '../../runtime/graph/graph.ts';
+import { prepareRun, type RunRequest } from '../../runtime/graph/prepare.ts';
+import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
+import { startWorker, type Worker } from '../../runtime/worker.ts';
+import { TEST_KIT, type TestDatabase, testDatabase } from '../support/database.ts';
+
+export const TEST_NODES = path.join(import.meta.dirname, 'nodes');
+
+export function graphOf(nodes: string[], wires: string[]): Graph {
+  return {
+    ...EMPTY_GRAPH,
+    nodes: nodes.map((text, index) => {
+      const [, id, type, config] = /^(\w+)(?::(\w+))?\s*(\{.*\})?$/s.exec(text)!;
+      return {
+        id: id!,
+        type: `test.${type ?? id}`,
+        version: '1.0.0',
+        name: id!,
+        position: { x: index * 240, y: 0 },
+        config: config ? JSON.parse(config) : {},
+      };
+    }),
+    edges: wires.map((text, index) => {
+      const [, fromNode, fromPort, toNode, toPort, leave] = /^(\w+)\.(\w+) > (\w+)\.(\w+)( leaving out failed)?$/.exec(
+        text,
+      )!;
+      return {
+        id: `e${index}`,
+        from: { node: fromNode!, port: fromPort! },
+        to: { node: toNode!, port: toPort! },
+        ...(leave ? { leaveOutFailed: true } : {}),
+      };
+    }),
+  };
+}
+
+export type BenchOptions = {
+  capabilities?: Capability[];
+  internalHosts?: InternalHost[];
+  faults?: Faults;
+  /** No worker is started. */
+  idle?: boolean;
+};
+
+export async function openBench(options: BenchOptions = {}) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'spliceboard-bench-'));
+  const database: TestDatabase = await testDatabase();
+  const sandbox: Sandbox = await createSandbox({ cacheDir: path.join(os.tmpdir(), 'spliceboard-test-cache') });
+  const catalogue: Catalogue = await loadCatalogue({
+    sandbox,
+    dir: TEST_NODES,
+    cacheDir: path.join(os.tmpdir(), 'spliceboard-test-cache'),
+  });
+  const home = await database.workspace();
+  const workers: Worker[] = [];
+
+  const inside = <T>(work: (tx: WorkspaceTx) => Promise<T>) => inWorkspace(database.db('app'), home.workspaceId, work);
+
+  const bench = {
+    folder,
+    database,
+    sandbox,
+    catalogue,
+    ...home,
+    inside,
+    log: [] as string[],
+    async worker(more: BenchOptions = {}): Promise<Worker> {
+      const worker = await startWorker({
+        url: database.url,
+        assetsDir: path.join(folder, 'assets'),
+        sandbox,
+        catalogue,
+        capabilities: new Map((more.capabilities ?? options.capabilities ?? []).map((each) => [each.name, each])),
+        internalHosts: new Map((more.internalHosts ?? options.internalHosts ?? []).map((each) => [each.host, each])),
+        fetcher: createFetcher(),
+        faults: more.faults ?? options.faults ?? NO_FAULTS,
+        log: (line, details) => bench.log.push(`${line} ${JSON.stringify(details)}`),
+      });
+      workers.push(worker);
+      return worker;
+    },
+    async stop(worker: Worker, graceMs?: number) {
+      workers.splice(workers.indexOf(worker), 1);
+      await worker.stop(graceMs);
+    },
+    async pipeline(graph: Graph): Promise<string> {
+      return (await inside((tx) => createPipeline(tx, { name: 'Test', graph }))).id;
+    },
+    /** Starts a run; `pipelineId` where several runs belong together. */
+    async start(
+      graph: Graph,
+      how: RunRequest & {
+        pipelineId?: string;
+        brandId?: string;
+        kit?: BrandKit;
+        dryRun?: boolean;
+        manifests?: ManifestJson[];
+      } = {},
+    ): Promise<string> {
+      const prepared = prepareRun(graph, how.manifests ?? catalogue.manifests, how);
+      if (!prepared.ok) throw new Error(prepared.problems.map((problem) => problem.message).join(' '));
+      const pipelineId = how.pipelineId ?? (await bench.pipeline(graph));
+      const { runId } = await inside((tx) =>
+        startRun(tx, {
+          pipelineId,
+          version: null,
+          brandId: how.brandId ?? home.brandId,
+          graph: prepared.graph,
+          plan: prepared.plan,
+          pins: Object.fromEntries(catalogue.manifests.map(({ id, version }) => [id, { version }])),
+          kit: how.kit ?? TEST_KIT,
+          first: prepared.first,
+          afresh: prepared.afresh,
+          dryRun: how.dryRun,
+          startedBy: null,
+        }),
+      );
+      return runId;
+    },
+    look: async (runId: string): Promise<RunSnapshot> => (await inside((tx) => runSnapshot(tx, runId)))!,
+    async until(runId: string, isThere: (snapshot: RunSnapshot) => boolean, ms = 20_000): Promise<RunSnapshot> {
+      for (const deadline = Date.now() + ms; ; ) {
+        const snapshot = await bench.look(runId);
+        if (isThere(snapshot)) return snapshot;
+        if (Date.now() > deadline) {
+          throw new Error(
+            `Not there after ${ms} ms: ${JSON.stringify({ state: snapshot.run.state, nodes: snapshot.nodes.map(({ nodeId, state, counts, reason, error }) => ({ nodeId, state, counts, reason, error })) })}\n${bench.log.slice(-10).join('\n')}`,
+          );
+        }
+        await sleep(15);
+      }
+    },
+    ended: (runId: string, ms?: number) => bench.until(runId, (snapshot) => snapshot.run.state !== 'running', ms),
+    steps: async (runId: string, nodeId: string): Promise<StepRow[]> =>
+      (await inside((tx) => listSteps(tx, runId, nodeId, { limit: 200 }))).items,
+    /** A node's single output value at a path. */
+    async value(runId: string, nodeId: string, port: string, at: number[] = []): Promise<unknown> {
+      const step = (await bench.steps(runId, nodeId)).find((each) => each.path.join() === at.join());
+      return step?.outputs[port]?.value;
+    },
+    states: (snapshot: RunSnapshot) => Object.fromEntries(snapshot.nodes.map((node) => [node.nodeId, node.state])),
+    async close() {
+      for (const worker of workers.splice(0)) await worker.stop(500);
+      await sandbox[Symbol.asyncDispose]();
+      await database.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  if (!options.idle) await bench.worker();
+  return bench;
+}
+export type Bench = Awaited<ReturnType<typeof openBench>>;

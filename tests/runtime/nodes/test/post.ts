@@ -1,0 +1,54 @@
+/** Posts a text to a service of the tests, and can look whether it arrived. */
+import * as z from 'zod';
+import {
+  defineManifest,
+  type Lookup,
+  port,
+  type Run,
+  type Simulate,
+  unexpectedReply,
+} from '../../../../nodes/contract.ts';
+
+export const manifest = defineManifest({
+  id: 'test.post',
+  version: '1.0.0',
+  title: 'Post',
+  help: 'Posts a text.',
+  shape: 'step',
+  effect: 'writes-external',
+  inputs: { text: port.text() },
+  outputs: { url: port.text() },
+  config: z.strictObject({}),
+  capabilities: {
+    http: [
+      { method: 'POST', host: 'posts.test', path: '/posts', why: 'to post' },
+      { method: 'GET', host: 'posts.test', path: '/posts', why: 'to find out whether a post arrived' },
+    ],
+  },
+  example: { inputs: { text: 'a' }, outputs: { url: 'https://posts.test/1' } },
+});
+
+const Post = z.object({ id: z.string(), url: z.string(), text: z.string() });
+
+export const run: Run<typeof manifest> = async (ctx, { text }) => {
+  const reply = await ctx.effect('post', { method: 'POST', host: 'posts.test', path: '/posts', json: { text } });
+  if (reply.status !== 200) throw unexpectedReply(reply);
+  return { url: Post.parse(reply.body).url };
+};
+
+export const lookup: Lookup<typeof manifest> = async (ctx, effect) => {
+  const reply = await ctx.http({ method: 'GET', host: 'posts.test', path: '/posts' });
+  const { text } = z.object({ text: z.string() }).parse(effect.request.json);
+  const found = z
+    .array(Post)
+    .parse(reply.body)
+    .find((post) => post.text === text);
+  return found
+    ? { state: 'confirmed', handle: found.id, evidence: found.url, reply: { status: 200, headers: {}, body: found } }
+    : { state: 'absent' };
+};
+
+export const simulate: Simulate<typeof manifest> = (_ctx, { text }) => ({
+  would: `Post ${text.length} characters.`,
+  outputs: { url: 'https://example.invalid/not-posted' },
+});
