@@ -1,0 +1,184 @@
+/** When each step of a run worked, as bars on one axis, with the reason beside them. A row opens its step. */
+import './runs.css';
+import { keepPreviousData, useQueries } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import type { ManifestJson } from '../../nodes/contract.ts';
+import type { GraphNode } from '../../runtime/graph/graph.ts';
+import { client } from '../api.ts';
+import { headState } from '../canvas/node-state.ts';
+import type { NodeView, RunView, StepView } from '../run-view.ts';
+import { duration, timecode } from '../ui/format.ts';
+import { Icon } from '../ui/icon.tsx';
+import { pack, ticks } from './timeline.ts';
+
+export type RunNode = { node: GraphNode; view: NodeView | undefined; manifest: ManifestJson | undefined };
+
+type RunTimelineProps = {
+  workspaceId: string;
+  run: RunView;
+  nodes: RunNode[];
+  chosen: string | null;
+  onShow: (node: string | null) => void;
+};
+
+/** A node whose state and counts are the same has the same steps. */
+export const stepsKey = (workspaceId: string, runId: string, view: NodeView | undefined, nodeId: string) => [
+  'run-steps',
+  workspaceId,
+  runId,
+  nodeId,
+  view ? `${view.state} ${Object.values(view.counts).join(' ')} ${view.elapsedMs}` : '',
+];
+
+export function RunTimeline({ workspaceId, run, nodes, chosen, onShow }: RunTimelineProps) {
+  const now = useClock(run.state === 'running');
+  const steps = useQueries({
+    queries: nodes.map(({ node, view }) => ({
+      queryKey: stepsKey(workspaceId, run.id, view, node.id),
+      queryFn: () => client.runs.steps.query({ workspaceId, runId: run.id, nodeId: node.id }),
+      placeholderData: keepPreviousData,
+      staleTime: Number.POSITIVE_INFINITY,
+      enabled: view !== undefined && view.state !== 'idle',
+    })),
+  });
+  const begin = new Date(run.startedAt).getTime();
+  const ends = steps.flatMap(({ data }) =>
+    (data?.items ?? []).map((step: StepView) => (step.endedAt ? new Date(step.endedAt).getTime() : 0)),
+  );
+  const end = Math.max(run.endedAt ? new Date(run.endedAt).getTime() : now, ...ends, begin + 1000);
+  // A little air at the right for the words of the last bars.
+  const length = (end - begin) * 1.06;
+  const marks = ticks(length);
+  return (
+    <section className="card gantt" aria-label="Timeline">
+      <div aria-hidden="true">
+        <span className="eyebrow">Step</span>
+        <span />
+        <div className="ax">
+          {marks.map((second) => (
+            <span key={second} style={{ left: `${((second * 1000) / length) * 100}%` }}>
+              {timecode(second)}
+            </span>
+          ))}
+        </div>
+      </div>
+      {nodes.map(({ node, view, manifest }, place) => (
+        <Row
+          key={node.id}
+          node={node}
+          view={view}
+          icon={manifest?.icon ?? 'puzzle'}
+          steps={steps[place]?.data?.items ?? []}
+          begin={begin}
+          now={Math.min(now, end)}
+          length={length}
+          marks={marks}
+          chosen={node.id === chosen}
+          onShow={() => onShow(node.id === chosen ? null : node.id)}
+        />
+      ))}
+    </section>
+  );
+}
+
+function useClock(on: boolean): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    if (!on) return;
+    const timer = setInterval(() => setNow(Date.now()), 500);
+    return () => clearInterval(timer);
+  }, [on]);
+  return now;
+}
+
+type RowProps = {
+  node: GraphNode;
+  view: NodeView | undefined;
+  icon: string;
+  steps: StepView[];
+  begin: number;
+  now: number;
+  length: number;
+  marks: number[];
+  chosen: boolean;
+  onShow: () => void;
+};
+
+function Row({ node, view, icon, steps, begin, now, length, marks, chosen, onShow }: RowProps) {
+  const worked = steps.filter((step) => step.startedAt && !step.reused);
+  const spans = pack(
+    worked.map((step) => ({
+      start: new Date(step.startedAt ?? begin).getTime() - begin,
+      end: (step.endedAt ? new Date(step.endedAt).getTime() : now) - begin,
+    })),
+  );
+  const rows = Math.max(1, ...spans.map(({ row }) => row + 1));
+  const height = Math.max(32, rows * 14 + 16);
+  const reused = steps.length > 0 && steps.every((step) => step.reused);
+  const reusedAt = reused && steps[0]?.startedAt ? new Date(steps[0].startedAt).getTime() - begin : null;
+  const last = Math.max(0, ...spans.map(({ end }) => end), reusedAt === null ? 0 : reusedAt + length * 0.008);
+  const words = view?.error?.message ?? view?.reason ?? view?.note ?? null;
+  const share = (ms: number) => `${Math.max(0, Math.min(100, (ms / length) * 100))}%`;
+  const left = last / length > 0.62;
+  const first = Math.min(...spans.map(({ start }) => start), last);
+  return (
+    <button
+      type="button"
+      className={chosen ? 'sel' : ''}
+      style={{ minHeight: height }}
+      aria-expanded={chosen}
+      aria-label={`${node.name}, ${told(view)}`}
+      onClick={onShow}
+    >
+      <span className="name">
+        <Icon name={icon} />
+        <b className="cut">{node.name}</b>
+        {view?.state === 'failed' && <Icon name="circle-x" size={14} className="text-danger!" />}
+      </span>
+      <span className="num">{short(view)}</span>
+      <div className="tk" style={{ minHeight: height }}>
+        {marks.map((second) => (
+          <i key={second} style={{ left: share(second * 1000) }} />
+        ))}
+        {spans.map(({ start, end, row }, place) => {
+          const step = worked[place];
+          return (
+            <span
+              key={step?.path.join('.') ?? place}
+              className={`gb ${step?.state === 'failed' ? 'bad' : step?.state === 'waiting' ? 'wait' : ''}`}
+              style={{
+                left: share(start),
+                width: share(end - start),
+                top: height / 2 - (rows * 14) / 2 + row * 14 + 2,
+              }}
+            />
+          );
+        })}
+        {reused && reusedAt !== null && <span className="gz" style={{ left: share(reusedAt), top: height / 2 - 5 }} />}
+        {words && (
+          <em
+            className={left ? 'left' : ''}
+            style={{ '--at': share(left ? first : last) } as React.CSSProperties}
+            title={words}
+          >
+            <span className={view?.error ? 'text-danger' : ''}>{words}</span>
+          </em>
+        )}
+      </div>
+    </button>
+  );
+}
+
+function short(view: NodeView | undefined): string {
+  if (!view || view.state === 'idle') return '';
+  const { counts } = view;
+  if (counts.total !== null && counts.total > 1) return `${counts.done} of ${counts.total}`;
+  const head = headState(view, 0);
+  return head?.word ?? '';
+}
+
+function told(view: NodeView | undefined): string {
+  const words = short(view);
+  const time = view?.elapsedMs ? `, ${duration(view.elapsedMs / 1000)}` : '';
+  return `${words === '' ? 'not begun' : words}${time}`;
+}

@@ -1,0 +1,289 @@
+/**
+ * One node of a run: its state and reason, its error with Retry, its items, and all that came out of the chosen one.
+ * What a person corrects here is an override: the run goes on from it and makes again what follows.
+ */
+import './runs.css';
+import { keepPreviousData, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { type ManifestJson, PORT_LOOK, type PortType } from '../../nodes/contract.ts';
+import type { GraphNode } from '../../runtime/graph/graph.ts';
+import { client, type Inputs } from '../api.ts';
+import { headState } from '../canvas/node-state.ts';
+import { CORRECTABLE, ValueView } from '../media/value-view.tsx';
+import { problemOf } from '../problem.ts';
+import type { NodeView, OutputView, RunView, StepView } from '../run-view.ts';
+import { atLeast, useRole } from '../session/session.ts';
+import { clock, exact } from '../shell/dates.ts';
+import { Button, IconButton } from '../ui/button.tsx';
+import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
+import { bytes, duration, plural } from '../ui/format.ts';
+import { Icon } from '../ui/icon.tsx';
+import { Badge, Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
+import { toast } from '../ui/toast.tsx';
+import { RetryButton } from './retry-button.tsx';
+import { stepsKey } from './run-timeline.tsx';
+import { useSource } from './source.ts';
+import { refreshRun } from './stream.ts';
+
+type StepPanelProps = {
+  workspaceId: string;
+  run: RunView;
+  node: GraphNode;
+  view: NodeView | undefined;
+  manifest: ManifestJson | undefined;
+  onClose: () => void;
+};
+
+export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: StepPanelProps) {
+  const [place, setPlace] = useState(0);
+  const found = useInfiniteQuery({
+    queryKey: [...stepsKey(workspaceId, run.id, view, node.id), 'all'],
+    initialPageParam: null as string | null,
+    queryFn: ({ pageParam }) =>
+      client.runs.steps.query({
+        workspaceId,
+        runId: run.id,
+        nodeId: node.id,
+        ...(pageParam ? { cursor: pageParam } : {}),
+      }),
+    getNextPageParam: ({ next }) => next,
+    placeholderData: keepPreviousData,
+  });
+  const steps: StepView[] = found.data?.pages.flatMap((page) => page.items) ?? [];
+  const step = steps[Math.min(place, steps.length - 1)];
+  const head = headState(view, 0);
+  return (
+    <section className="card p-4 grid gap-4 stepbox" aria-label={`Step ${node.name}`}>
+      <header className="row flex-wrap">
+        <Icon name={manifest?.icon ?? 'puzzle'} className="text-muted" />
+        <h3 className="h-16">{node.name}</h3>
+        {head && <span className="muted">{head.word}</span>}
+        <span className="grow" />
+        {steps.some(({ outputs }) => Object.keys(outputs).length > 0) && (
+          <a
+            className="btn sm"
+            href={`/api/runs/${run.id}/outputs.zip?workspaceId=${workspaceId}&node=${node.id}`}
+            download={true}
+          >
+            <Icon name="download" size={14} />
+            Download
+          </a>
+        )}
+        <IconButton icon="x" label="Close the step" onClick={onClose} />
+      </header>
+      {view?.reason && <p className="muted">{view.reason}</p>}
+      {found.error && <ErrorOf error={found.error} onRetry={() => found.refetch()} />}
+      {found.isPending && (
+        <Loading>
+          <Skeleton height={120} />
+        </Loading>
+      )}
+      {found.data && steps.length === 0 && (
+        <p className="muted">{view?.note ?? 'This step has not begun. It waits for those before it.'}</p>
+      )}
+      {steps.length > 1 && (
+        <nav className="stepnav" aria-label={`Items of ${node.name}`}>
+          {steps.map((each, index) => (
+            <button
+              type="button"
+              key={each.path.join('.')}
+              aria-pressed={index === Math.min(place, steps.length - 1)}
+              onClick={() => setPlace(index)}
+            >
+              <StepMark step={each} />
+              <span className="cut">{titleOf(each) ?? `Item ${index + 1}`}</span>
+            </button>
+          ))}
+          {found.hasNextPage && (
+            <Button size="sm" look="quiet" busy={found.isFetchingNextPage} onClick={() => found.fetchNextPage()}>
+              Show more
+            </Button>
+          )}
+        </nav>
+      )}
+      {step && <StepDetail key={step.path.join('.')} workspaceId={workspaceId} run={run} node={node} step={step} />}
+    </section>
+  );
+}
+
+const MARKS: Record<string, { icon: string; color: string }> = {
+  done: { icon: 'check', color: 'text-faint' },
+  reused: { icon: 'history', color: 'text-faint' },
+  failed: { icon: 'circle-x', color: 'text-danger' },
+  running: { icon: 'play', color: 'text-accent-text' },
+  waiting: { icon: 'clock', color: 'text-muted' },
+  queued: { icon: 'clock', color: 'text-faint' },
+  skipped: { icon: 'skip-forward', color: 'text-faint' },
+  blocked: { icon: 'unplug', color: 'text-faint' },
+  cancelled: { icon: 'ban', color: 'text-faint' },
+};
+
+function StepMark({ step }: { step: StepView }) {
+  const mark = MARKS[step.reused ? 'reused' : step.state] ?? { icon: 'circle-help', color: 'text-faint' };
+  return <Icon name={mark.icon} size={14} className={mark.color} label={step.state} />;
+}
+
+/** The title that an output of the step carries, if one does: "Ask what you can do". */
+function titleOf(step: StepView): string | null {
+  for (const output of Object.values(step.outputs) as OutputView[]) {
+    const value = output.value;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) continue;
+    if ('title' in value && typeof value.title === 'string') return value.title;
+    const { segment } = value as { segment?: unknown };
+    if (typeof segment === 'object' && segment !== null && 'title' in segment && typeof segment.title === 'string')
+      return segment.title;
+  }
+  return null;
+}
+
+type StepDetailProps = { workspaceId: string; run: RunView; node: GraphNode; step: StepView };
+
+function StepDetail({ workspaceId, run, node, step }: StepDetailProps) {
+  const cache = useQueryClient();
+  const role = useRole(workspaceId);
+  const clear = useMutation({
+    mutationFn: (port: string) =>
+      client.runs.clearOverride.mutate({ workspaceId, runId: run.id, nodeId: node.id, path: step.path, port }),
+    onSuccess: async () => {
+      refreshRun(workspaceId, run.id);
+      await cache.invalidateQueries({ queryKey: ['run-steps', workspaceId, run.id] });
+      await cache.invalidateQueries({ queryKey: ['run-value', workspaceId, run.id] });
+    },
+    onError: (error) => toast({ title: problemOf(error).message, tone: 'danger' }),
+  });
+  const outputs = Object.entries(step.outputs) as [string, OutputView][];
+  return (
+    <div className="grid gap-4">
+      <p className="facts">
+        {step.startedAt && (
+          <span title={exact(step.startedAt)}>
+            {clock(step.startedAt)}
+            {step.endedAt ? ` to ${clock(step.endedAt)}` : ''}
+          </span>
+        )}
+        {step.startedAt && step.endedAt && (
+          <span>{duration((new Date(step.endedAt).getTime() - new Date(step.startedAt).getTime()) / 1000)}</span>
+        )}
+        {step.attempt > 1 && <span>attempt {step.attempt}</span>}
+        {step.reused && (
+          <span>{step.reused.runNumber === null ? 'reused' : `reused from run ${step.reused.runNumber}`}</span>
+        )}
+        {step.facts.map(({ name, value }: { name: string; value: string }) => (
+          <span key={name}>
+            {name} {value}
+          </span>
+        ))}
+      </p>
+      {step.note && step.state === 'running' && <p className="muted">{step.note}</p>}
+      {step.reason && <p className="muted">{step.reason}</p>}
+      {step.error && (
+        <ErrorCard
+          problem={step.error}
+          actions={<RetryButton workspaceId={workspaceId} runId={run.id} nodeId={node.id} path={step.path} />}
+        />
+      )}
+      {step.overridden && (
+        <div className="row flex-wrap">
+          <Badge tone="info">
+            <Icon name="pencil" size={12} />
+            Corrected by a person
+          </Badge>
+          {atLeast(role, 'editor') &&
+            outputs
+              .filter(([, output]) => CORRECTABLE.has(output.type as PortType))
+              .map(([port]) => (
+                <Button key={port} size="xs" busy={clear.isPending} onClick={() => clear.mutate(port)}>
+                  Back to what the step made
+                </Button>
+              ))}
+        </div>
+      )}
+      <div className="outs">
+        {outputs.map(([port, output]) => (
+          <OutputBox
+            key={port}
+            workspaceId={workspaceId}
+            run={run}
+            node={node}
+            step={step}
+            port={port}
+            output={output}
+          />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+type OutputBoxProps = StepDetailProps & { port: string; output: OutputView };
+
+/** One output, whole: loaded when the step view holds only its beginning. */
+function OutputBox({ workspaceId, run, node, step, port, output }: OutputBoxProps) {
+  const cache = useQueryClient();
+  const role = useRole(workspaceId);
+  const type = output.type as PortType;
+  const source = useSource(workspaceId, run, node.id, step.path);
+  const whole = useQuery({
+    queryKey: ['run-value', workspaceId, run.id, node.id, step.path, port, output.digest],
+    enabled: output.truncated,
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: async () => {
+      const { value } = await client.runs.value.query({
+        workspaceId,
+        runId: run.id,
+        nodeId: node.id,
+        path: step.path,
+        port,
+      });
+      return value;
+    },
+  });
+  const value = output.truncated ? whole.data : output.value;
+  const zip = `/api/runs/${run.id}/outputs.zip?workspaceId=${workspaceId}&node=${node.id}&path=${step.path.join('.')}&port=${port}`;
+  const save = async (next: unknown) => {
+    await client.runs.override.mutate({
+      workspaceId,
+      runId: run.id,
+      nodeId: node.id,
+      path: step.path,
+      port,
+      value: next as Inputs['runs']['override']['value'],
+    });
+    toast({ title: 'Correction saved', text: 'What follows is made again from it.', tone: 'success' });
+    refreshRun(workspaceId, run.id);
+    await cache.invalidateQueries({ queryKey: ['run-steps', workspaceId, run.id] });
+  };
+  const count = output.list && Array.isArray(value) ? value.length : null;
+  return (
+    <section aria-label={port}>
+      <header>
+        <PortGlyph type={type} />
+        <h4 className="label">{port}</h4>
+        <span className="faint t-12">
+          {count === null ? PORT_LOOK[type].label : plural(count, PORT_LOOK[type].label)}, {bytes(output.bytes)}
+        </span>
+        <span className="grow" />
+        <a className="btn quiet icon sm" href={zip} download={true} aria-label={`Download ${port}`}>
+          <Icon name="download" />
+        </a>
+      </header>
+      {output.truncated && whole.isPending ? (
+        <Loading>
+          <Skeleton height={96} />
+        </Loading>
+      ) : whole.error ? (
+        <ErrorOf error={whole.error} onRetry={() => whole.refetch()} />
+      ) : (
+        <ValueView
+          workspaceId={workspaceId}
+          type={type}
+          list={output.list}
+          value={value}
+          recording={type === 'transcript' || type === 'segment' ? source.recording : null}
+          transcript={source.transcript}
+          {...(atLeast(role, 'editor') && CORRECTABLE.has(type) ? { onSave: save } : {})}
+        />
+      )}
+    </section>
+  );
+}
