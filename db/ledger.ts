@@ -225,6 +225,8 @@ export type Life = {
   /** Which of these leases are not held any more. */
   lostOf(held: { strand: number; token: number }[]): Promise<number[]>;
   announce(runIds: string[]): Promise<void>;
+  /** What health and `doctor` show of this worker. */
+  describe(facts: unknown): Promise<void>;
   end(): Promise<void>;
 };
 
@@ -280,6 +282,9 @@ export async function beginLife(
           values: [runIds.slice(at, at + 150).join(',')],
         });
       }
+    },
+    async describe(facts) {
+      await client.query('update worker set facts = $2 where id = $1', [worker.id, text(facts)]);
     },
     async end() {
       isEnding = true;

@@ -84,7 +84,8 @@ export function createBroker(
       case 'memo':
         return memoised(call, input, method, act);
       case 'journal':
-        return journaled(call, input, act);
+        // a look-up asks what is there now, never what an earlier one saw
+        return step.entry === 'run' ? journaled(call, input, act) : act();
       default:
         return method.record satisfies never;
     }

@@ -27,7 +27,8 @@ export type WorkerOptions = Pick<
   assetsDir: string;
   /** Slots per lane. */
   slots?: { light?: number; media?: number };
-  facts?: Record<string, unknown>;
+  /** What health and `doctor` show of this worker; asked each second. */
+  facts?: () => Record<string, unknown>;
 };
 export type Worker = {
   id: string;
@@ -76,6 +77,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   // ---------------------------------------------------------------- life
 
+  let described = '';
+  const factsNow = () => ({ pid: process.pid, ...options.facts?.() });
   const isLive = () => performance.now() - lastBeat < LIVE_MS;
   const dropAll = () => {
     for (const { abort } of held.values()) abort.abort();
@@ -84,7 +87,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   async function begin(): Promise<void> {
     life = await beginLife(
       options.url,
-      { id: randomUUID(), name: `${os.hostname()}:${process.pid}`, facts: { pid: process.pid, ...options.facts } },
+      { id: randomUUID(), name: `${os.hostname()}:${process.pid}`, facts: factsNow() },
       {
         cancelled(runId) {
           for (const { claimed, abort } of held.values()) if (claimed.run.id === runId) abort.abort();
@@ -133,6 +136,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       token: claimed.strand.token,
     }));
     for (const strand of await life.lostOf(leases)) held.get(strand)?.abort.abort();
+    const facts = factsNow();
+    if (JSON.stringify(facts) !== described) {
+      described = JSON.stringify(facts);
+      await life.describe(facts);
+    }
   }
 
   async function look(): Promise<void> {

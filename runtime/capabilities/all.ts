@@ -1,0 +1,39 @@
+/**
+ * Every capability a node may ask for, wired to what it needs. The one list: what is not in here does not exist.
+ */
+import { sidecarsOf } from '../../db/assets.ts';
+import type { Database } from '../../db/connect.ts';
+import { inWorkspace } from '../../db/workspace.ts';
+import type { MediaFacts } from '../../nodes/contract.ts';
+import type { InternalHost } from '../broker.ts';
+import type { Fetcher } from '../fetch.ts';
+import { assetsCapability } from './assets.ts';
+import type { Capability } from './capability.ts';
+import { httpCapability } from './http.ts';
+import { mediaCapability } from './media/media.ts';
+import { storeCapability } from './store.ts';
+
+export type CapabilitiesOptions = { db: Database; fetcher: Fetcher; dataDir: string };
+export type Capabilities = {
+  capabilities: ReadonlyMap<string, Capability>;
+  internalHosts: ReadonlyMap<string, InternalHost>;
+};
+
+export async function allCapabilities({ db, fetcher }: CapabilitiesOptions): Promise<Capabilities> {
+  const media = mediaCapability();
+  const capabilities: Capability[] = [
+    media,
+    assetsCapability({
+      fetcher,
+      probe: (scope, asset) => media.methods.probe!.act(scope, { asset }) as Promise<MediaFacts>,
+      sidecars: (workspaceId, asset) => inWorkspace(db, workspaceId, (tx) => sidecarsOf(tx, asset)),
+    }),
+    httpCapability({ fetcher }),
+    storeCapability({ db }),
+  ];
+  const hosts: InternalHost[] = [];
+  return {
+    capabilities: new Map(capabilities.map((capability) => [capability.name, capability])),
+    internalHosts: new Map(hosts.map((host) => [host.host, host])),
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * The worker process: `node runtime/main.ts`. One Ctrl-C or SIGTERM drains it; so does the end of the process that
+ * started it. Settings come from the environment:
+ *
+ *   DATABASE_URL            required; a direct connection, no transaction pooler
+ *   SPLICEBOARD_DATA        the data folder: assets, packed plugins, the sealing key
+ *   SPLICEBOARD_SLOTS       heavy steps at one time; half the processors where absent
+ *   SPLICEBOARD_SANDBOX     layers that must be there, with commas; without them plugins do not run
+ */
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { pino } from 'pino';
+import { saveCatalogue } from '../db/catalogue.ts';
+import { createDatabase, createPool } from '../db/connect.ts';
+import { allCapabilities } from './capabilities/all.ts';
+import { loadCatalogue } from './catalogue.ts';
+import { NO_FAULTS } from './faults.ts';
+import { createFetcher, egressFrom } from './fetch.ts';
+import { createSandbox } from './sandbox/sandbox.ts';
+import type { Layer } from './sandbox/spawn.ts';
+import { startWorker, type Worker } from './worker.ts';
+
+const log = pino({ name: 'worker', level: process.env.SPLICEBOARD_LOG ?? 'warn' }, pino.destination(2));
+
+/** Temporary files of workers that were killed; what is young may belong to one that runs. */
+async function sweepJobs(assetsDir: string): Promise<void> {
+  const jobs = path.join(assetsDir, 'jobs');
+  const before = Date.now() - 3_600_000;
+  for (const name of await readdir(jobs).catch(() => [])) {
+    const file = path.join(jobs, name);
+    const made = await stat(file).catch(() => undefined);
+    if (made && made.mtimeMs < before) await rm(file, { recursive: true, force: true });
+  }
+}
+
+type Running = { worker: Worker; close(): Promise<void> };
+
+async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
+  const { DATABASE_URL: url, SPLICEBOARD_DATA: dataDir } = environment;
+  if (!url || !dataDir) throw new Error('DATABASE_URL and SPLICEBOARD_DATA must be set; npm start sets them.');
+  const assetsDir = path.join(dataDir, 'assets');
+  const cacheDir = path.join(dataDir, 'packed');
+  await mkdir(cacheDir, { recursive: true });
+  const sandbox = await createSandbox({
+    cacheDir,
+    require: (environment.SPLICEBOARD_SANDBOX?.split(',').filter(Boolean) ?? []) as Layer[],
+    onFault: (error, call) =>
+      log.error({ err: error, call: `${call.capability}.${call.method}` }, 'A capability failed.'),
+  });
+  const pool = createPool(url, 'app', { max: 6, name: 'capabilities' });
+  const db = createDatabase(pool);
+  const fetcher = createFetcher({ egress: egressFrom(environment) });
+  const catalogue = await loadCatalogue({ sandbox, cacheDir });
+  for (const { file, error } of catalogue.broken) log.error({ file, code: error.code }, error.message);
+  await saveCatalogue(
+    db,
+    catalogue.manifests.map((manifest) => {
+      const plugin = catalogue.plugin(manifest.id)!;
+      return {
+        id: manifest.id,
+        version: manifest.version,
+        digest: plugin.digest,
+        behaviour: plugin.behaviourDigest,
+        manifest,
+      };
+    }),
+  );
+  const { capabilities, internalHosts } = await allCapabilities({ db, fetcher, dataDir });
+  const slots = Number(environment.SPLICEBOARD_SLOTS);
+  const worker = await startWorker({
+    url,
+    assetsDir,
+    sandbox,
+    catalogue,
+    capabilities,
+    internalHosts,
+    fetcher,
+    faults: NO_FAULTS,
+    log: (line, details) => log.info(details, line),
+    slots: slots > 0 ? { media: slots } : {},
+    facts: () => ({
+      sandbox: sandbox.layers(),
+      sandboxPids: sandbox.pids(),
+      broken: catalogue.broken.map(({ file }) => path.basename(file)),
+    }),
+  });
+  void sweepJobs(assetsDir).catch((error: unknown) => log.warn({ err: error }, 'Old temporary files were left.'));
+  return {
+    worker,
+    async close() {
+      await worker.stop(3_000);
+      await sandbox[Symbol.asyncDispose]();
+      await pool.end();
+    },
+  };
+}
+
+async function main(): Promise<void> {
+  let running: Running | undefined;
+  let isEnding = false;
+  const end = async () => {
+    if (isEnding) return;
+    isEnding = true;
+    await running?.close().catch((error: unknown) => log.error({ err: error }, 'While stopping.'));
+    process.exit(0);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end());
+  process.on('disconnect', () => void end()); // whoever started us has ended
+  try {
+    running = await start(process.env);
+    if (isEnding) await running.close();
+  } catch (error) {
+    console.error(`The worker cannot start: ${(error as Error).message}`);
+    process.exit(1);
+  }
+}
+
+await main();
