@@ -99,12 +99,26 @@ export function reachable(source: string, wanted: readonly string[]): string {
 
 // ---------------------------------------------------------------- esbuild
 
-/** Loaded only when something has to be made: a warm start does without it. */
-const esbuild = () => import('esbuild');
+const SERVICE_REST_MS = 500;
+let asked = 0;
+let rest: NodeJS.Timeout | undefined;
+/** Loaded only when something has to be made; its service process is ended soon after. */
+async function withEsbuild<T>(act: (esbuild: typeof import('esbuild')) => Promise<T>): Promise<T> {
+  const esbuild = await import('esbuild');
+  asked += 1;
+  clearTimeout(rest);
+  try {
+    return await act(esbuild);
+  } finally {
+    asked -= 1;
+    if (asked === 0) rest = setTimeout(() => void esbuild.stop(), SERVICE_REST_MS).unref();
+  }
+}
 
 async function toJavaScript(file: string, text: string): Promise<string> {
-  const { transform } = await esbuild();
-  const { code } = await transform(text, { loader: 'ts', format: 'esm', target: 'es2024', sourcefile: file });
+  const { code } = await withEsbuild(({ transform }) =>
+    transform(text, { loader: 'ts', format: 'esm', target: 'es2024', sourcefile: file }),
+  );
   return code;
 }
 
@@ -123,19 +137,22 @@ function importedFrom(source: string, fits: (specifier: string) => boolean): str
 }
 
 async function build(options: BuildOptions): Promise<string> {
-  const { build: run } = await esbuild();
-  const result = await run({
-    bundle: true,
-    write: false,
-    target: 'es2024',
-    charset: 'utf8',
-    legalComments: 'none',
-    logLevel: 'silent',
-    absWorkingDir: ROOT,
-    ...options,
-  });
+  const result = await withEsbuild((esbuild) =>
+    esbuild.build({
+      bundle: true,
+      write: false,
+      target: 'es2024',
+      charset: 'utf8',
+      legalComments: 'none',
+      logLevel: 'silent',
+      absWorkingDir: ROOT,
+      ...options,
+    }),
+  );
   return result.outputFiles?.[0]?.text ?? '';
 }
+
+const isContract = (specifier: string) => specifier === '../contract.ts' || specifier === './nodes/contract.ts';
 
 /** Our own files, given as text by absolute path; `mayImport` decides about everything else. */
 function given(files: Map<string, string>, mayImport: (specifier: string) => boolean): Plugin {
@@ -144,6 +161,8 @@ function given(files: Map<string, string>, mayImport: (specifier: string) => boo
     setup(on) {
       on.onResolve({ filter: /.*/ }, (args) => {
         if (args.kind === 'entry-point') return undefined;
+        // wherever a node's file lies, the contract is ours
+        if (files.has(CONTRACT) && isContract(args.path)) return { path: CONTRACT, sideEffects: false };
         const target = args.path.startsWith('.') ? path.resolve(args.resolveDir, args.path) : undefined;
         if (args.path === 'zod' && files.has(args.importer))
           return on.resolve('zod', { resolveDir: ROOT, kind: args.kind });
@@ -168,8 +187,6 @@ function firstRefusal(error: unknown): unknown {
   const refused = /A node may not import "[^"]*"\./.exec(detail.text);
   return refused ? new BundleRefused('IMPORT_REFUSED', refused[0]) : new BundleRefused('NODE_BROKEN', detail.text);
 }
-
-const isContract = (specifier: string) => specifier.endsWith('/contract.ts');
 
 /** Both bundles of one node file. `text` is the file's TypeScript. */
 export async function bundleNode(file: string, text: string): Promise<{ manifest: string; run: string }> {

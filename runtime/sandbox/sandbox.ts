@@ -23,7 +23,8 @@
  * A child that dies takes every run in it along. Where more than one was in it nobody can tell whose fault it was: all
  * are called neighbours, and their plugins run alone, in a process of their own, until one of them has ended well.
  *
- * Measured 2026-11 on 2 cores: a warm call, 1 KB in and out, with one capability call: see docs/decisions.
+ * Measured 2026-11 on 2 busy cores, medians: a warm run with 1 KB in and out 0.36 ms, with a capability call in it
+ * 0.49 ms, in a fresh context 1.7 ms, with 1 MB in and out 21 ms; a child from spawn to its first answer 0.15 s.
  */
 import { mkdtempSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';

@@ -101,20 +101,8 @@ describe.each(CORPUS.map((each) => [each.name, each] as const))('a plugin that %
   });
 
   test('fails alone against ours, with a clear code', async () => {
-    let release: (value: string) => void = () => {};
-    const neighbour = sandbox.run(
-      asRun(
-        'neighbour',
-        GOOD,
-        { text: 'theirs' },
-        {
-          onCall: () =>
-            new Promise((resolve) => {
-              release = resolve;
-            }),
-        },
-      ),
-    );
+    const { promise: released, resolve: release } = Promise.withResolvers<string>();
+    const neighbour = sandbox.run(asRun('neighbour', GOOD, { text: 'theirs' }, { onCall: () => released }));
     let [logs, calls] = [0, 0];
     const inputs = JSON.parse(hostile.inputs ?? '{}') as Json;
     const started = performance.now();
