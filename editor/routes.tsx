@@ -1,7 +1,31 @@
 /** Every address of the editor. `/w/$workspaceId` is one workspace; the canvas of a pipeline stands below it. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet } from '@tanstack/react-router';
+import { NotFound } from './shell/not-found.tsx';
 
-const root = createRootRoute({ component: Outlet });
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+
+const front = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  component: lazyRouteComponent(() => import('./shell/front-page.tsx'), 'FrontPage'),
+});
+
+/** `to` is where to go after signing in; `ready` says that an account was just made. */
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: (search: Record<string, unknown>): { to?: string; ready?: boolean } => ({
+    ...(typeof search.to === 'string' ? { to: search.to } : {}),
+    ...(search.ready === true ? { ready: true } : {}),
+  }),
+  component: lazyRouteComponent(() => import('./session/sign-in-page.tsx'), 'SignInPage'),
+});
+
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: '/invitation/$token',
+  component: lazyRouteComponent(() => import('./session/invitation-page.tsx'), 'InvitationPage'),
+});
 
 /** `view=outline` is the canvas's text twin; `run` shows that run on the canvas; `node` opens it in the inspector. */
 const pipeline = createRoute({
@@ -15,10 +39,81 @@ const pipeline = createRoute({
     ...(typeof search.node === 'string' ? { node: search.node } : {}),
     ...(typeof search.brand === 'string' ? { brand: search.brand } : {}),
   }),
-  component: lazyRouteComponent(() => import('./canvas/pipeline-page.tsx'), 'PipelinePage'),
+  component: lazyRouteComponent(() => import('./shell/canvas-frame.tsx'), 'CanvasFrame'),
 });
 
-export const router = createRouter({ routeTree: root.addChildren([pipeline]), defaultPreload: 'intent' });
+const workspace = createRoute({
+  getParentRoute: () => root,
+  path: '/w/$workspaceId',
+  component: lazyRouteComponent(() => import('./shell/app-shell.tsx'), 'AppShell'),
+  notFoundComponent: NotFound,
+});
+
+const pipelines = createRoute({
+  getParentRoute: () => workspace,
+  path: '/',
+  component: lazyRouteComponent(() => import('./pipelines/pipelines-page.tsx'), 'PipelinesPage'),
+});
+
+const gallery = createRoute({
+  getParentRoute: () => workspace,
+  path: '/gallery',
+  component: lazyRouteComponent(() => import('./gallery/gallery-page.tsx'), 'GalleryPage'),
+});
+
+/** `state` and `pipeline` narrow the list; `$runId` opens one beside it, `node` one step of it. */
+const runSearch = (search: Record<string, unknown>): { state?: string; pipeline?: string; node?: string } => ({
+  ...(typeof search.state === 'string' ? { state: search.state } : {}),
+  ...(typeof search.pipeline === 'string' ? { pipeline: search.pipeline } : {}),
+  ...(typeof search.node === 'string' ? { node: search.node } : {}),
+});
+const runs = createRoute({
+  getParentRoute: () => workspace,
+  path: '/runs',
+  validateSearch: runSearch,
+  component: lazyRouteComponent(() => import('./runs/runs-page.tsx'), 'RunsPage'),
+});
+const run = createRoute({
+  getParentRoute: () => workspace,
+  path: '/runs/$runId',
+  validateSearch: runSearch,
+  component: lazyRouteComponent(() => import('./runs/runs-page.tsx'), 'RunsPage'),
+});
+
+const recordings = createRoute({
+  getParentRoute: () => workspace,
+  path: '/recordings',
+  component: lazyRouteComponent(() => import('./uploads/recordings-page.tsx'), 'RecordingsPage'),
+});
+
+const brands = createRoute({
+  getParentRoute: () => workspace,
+  path: '/brands',
+  component: lazyRouteComponent(() => import('./brands/brands-page.tsx'), 'BrandsPage'),
+});
+
+const members = createRoute({
+  getParentRoute: () => workspace,
+  path: '/members',
+  component: lazyRouteComponent(() => import('./members/members-page.tsx'), 'MembersPage'),
+});
+
+const settings = createRoute({
+  getParentRoute: () => workspace,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('./settings/settings-page.tsx'), 'SettingsPage'),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    front,
+    signIn,
+    invitation,
+    pipeline,
+    workspace.addChildren([pipelines, gallery, runs, run, recordings, brands, members, settings]),
+  ]),
+  defaultPreload: 'intent',
+});
 
 declare module '@tanstack/react-router' {
   interface Register {

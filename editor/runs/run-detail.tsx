@@ -206,7 +206,8 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
           <time dateTime={run.startedAt} title={exact(run.startedAt)}>
             {dateTime(run.startedAt)}
           </time>{' '}
-          by {run.startedBy} from {run.version === null ? 'the draft' : `version ${run.version}`}. {duration(seconds)}
+          {run.startedBy ? `by ${run.startedBy} ` : ''}from{' '}
+          {run.version === null ? 'the draft' : `version ${run.version}`}. {duration(seconds)}
           {running ? ' so far' : ''}
           {running && run.etaMs ? `, about ${duration(run.etaMs / 1000)} left` : ''}.
           {run.summary && !running ? ` ${run.summary}` : ''}

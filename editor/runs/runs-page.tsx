@@ -13,7 +13,6 @@ import { ago } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Menu } from '../ui/menu.tsx';
 import { BrandMark, Empty, Loading, Skeleton } from '../ui/parts.tsx';
-import { Ring } from '../ui/progress.tsx';
 import { RunDetail } from './run-detail.tsx';
 import { runLook, STATE_FILTERS } from './run-state.ts';
 
@@ -170,7 +169,6 @@ type RunLinkProps = { row: RunRow; on: boolean; workspaceId: string; brands: Bra
 function RunLink({ row, on, workspaceId, brands }: RunLinkProps) {
   const look = runLook(row.state);
   const brand = brands.find(({ id }) => id === row.brandId);
-  const running = row.state === 'running';
   return (
     <Link
       to="/w/$workspaceId/runs/$runId"
@@ -186,13 +184,9 @@ function RunLink({ row, on, workspaceId, brands }: RunLinkProps) {
           <span className="faint t-12">{row.number}</span>
         </div>
         <div className="row t-12 muted gap-[5px]">
-          {running ? (
-            <Ring value={row.progress ?? 0.05} size={14} of={row.id} />
-          ) : (
-            <Icon name={look.icon} size={14} className={look.color} />
-          )}
+          <Icon name={look.icon} size={14} className={look.color} />
           <span className={`grow cut ${look.tone === 'plain' ? '' : look.color}`}>
-            {row.state === 'problems' && row.summary ? row.summary : look.word}
+            {look.word}
             {row.dryRun ? ', rehearsal' : ''}
           </span>
           <time className="faint" dateTime={row.startedAt} title={exact(row.startedAt)}>
