@@ -718,7 +718,7 @@ export interface RenderCapability {
     size: number;
     maxWidth: number;
     lineHeight: number;
-  }): Promise<{ width: number; height: number; lines: number }>;
+  }): Promise<{ width: number; height: number; lines: number; wrapped: string[] }>;
 }
 
 type ConfigOf<M> = M extends Manifest<Ports, Ports, infer C> ? z.output<C> : never;
