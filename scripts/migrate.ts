@@ -1,25 +1,28 @@
 /**
- * Brings the database of DATABASE_URL to this version's schema, and lets the login that servers and workers use act as
- * the roles they need. For the migrator of docker-compose.yml; `npm start` migrates by itself.
- *
- *   DATABASE_URL           the migrator's login: CREATEROLE, owner of the database
- *   SPLICEBOARD_RUN_LOGIN  the other login (default spliceboard_run); left alone where it does not exist
+ * Brings the database of DATABASE_URL to this version's schema, and lets the logins of servers and workers act as the
+ * roles they need (scripts/production/logins.sh makes them; where they are missing nothing is granted). For the migrator
+ * of docker-compose.yml; `npm start` migrates by itself. DATABASE_URL is the migrator's login: CREATEROLE, owner of the
+ * database.
  */
 import pg from 'pg';
 import { DatabaseError } from '../db/connect.ts';
 import { migrate } from '../db/migrate.ts';
 
-/** What servers and workers act as. Never `owner`: they change no table's shape and bypass no policy. */
-const RUN_ROLES = ['app', 'auth', 'metrics'];
+const GRANTS: Record<string, string[]> = {
+  spliceboard_server: ['app', 'auth', 'metrics'],
+  spliceboard_worker: ['app', 'metrics', 'owner'], // graphile-worker's tables belong to owner and ask row-level security
+};
 
-async function grantTo(url: string, login: string): Promise<void> {
+async function grantRoles(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => {}); // reported by the query that meets it
   await client.connect();
   try {
-    const { rowCount } = await client.query('select from pg_roles where rolname = $1', [login]);
-    if (!rowCount) return;
-    for (const role of RUN_ROLES) await client.query(`grant ${role} to ${client.escapeIdentifier(login)}`);
+    for (const [login, roles] of Object.entries(GRANTS)) {
+      const { rowCount } = await client.query('select from pg_roles where rolname = $1', [login]);
+      if (!rowCount) continue;
+      for (const role of roles) await client.query(`grant ${role} to ${client.escapeIdentifier(login)}`);
+    }
   } finally {
     await client.end();
   }
@@ -32,7 +35,7 @@ if (!url) {
 }
 try {
   const applied = await migrate(url);
-  await grantTo(url, process.env.SPLICEBOARD_RUN_LOGIN ?? 'spliceboard_run');
+  await grantRoles(url);
   console.log(applied.length > 0 ? `Applied ${applied.join(', ')}.` : 'The schema is up to date.');
 } catch (error) {
   if (!(error instanceof DatabaseError)) throw error;
