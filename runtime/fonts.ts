@@ -76,7 +76,10 @@ export function unpackWoff(woff: Buffer): Buffer {
     const at = 44 + index * 20;
     const [offset, packed, length] = [woff.readUInt32BE(at + 4), woff.readUInt32BE(at + 8), woff.readUInt32BE(at + 12)];
     const data = woff.subarray(offset, offset + packed);
-    return { tag: woff.toString('latin1', at, at + 4), data: packed < length ? inflateSync(data, { maxOutputLength: length }) : data };
+    return {
+      tag: woff.toString('latin1', at, at + 4),
+      data: packed < length ? inflateSync(data, { maxOutputLength: length }) : data,
+    };
   });
   return packTrueType(flavor, tables);
 }
@@ -84,7 +87,10 @@ export function unpackWoff(woff: Buffer): Buffer {
 function checksum(data: Buffer): number {
   let sum = 0;
   for (let at = 0; at < data.length; at += 4) {
-    const word = at + 4 <= data.length ? data.readUInt32BE(at) : Buffer.concat([data.subarray(at), Buffer.alloc(4)]).readUInt32BE(0);
+    const word =
+      at + 4 <= data.length
+        ? data.readUInt32BE(at)
+        : Buffer.concat([data.subarray(at), Buffer.alloc(4)]).readUInt32BE(0);
     sum = (sum + word) >>> 0;
   }
   return sum;
@@ -141,7 +147,8 @@ function nameTable(family: string): Buffer {
   for (const [index, [id, text]] of names.entries()) {
     const bytes = Buffer.from(text, 'utf16le').swap16();
     const at = 6 + index * 12;
-    for (const [place, value] of [3, 1, 0x409, id, bytes.length, offset].entries()) head.writeUInt16BE(value, at + place * 2);
+    for (const [place, value] of [3, 1, 0x409, id, bytes.length, offset].entries())
+      head.writeUInt16BE(value, at + place * 2);
     texts.push(bytes);
     offset += bytes.length;
   }
@@ -182,11 +189,16 @@ function readCmap(cmap: Buffer): Map<number, number> {
 function openFace(family: string, weight: number, subset: string): Face {
   const source = SOURCES[family]!;
   const folder = path.dirname(require.resolve(`${source.package}/package.json`));
-  const unpacked = unpackWoff(readFileSync(path.join(folder, 'files', `${source.file}-${subset}-${weight}-normal.woff`)));
+  const unpacked = unpackWoff(
+    readFileSync(path.join(folder, 'files', `${source.file}-${subset}-${weight}-normal.woff`)),
+  );
   const tables = readTables(unpacked);
   const name = `${family} ${weight} ${subset}`;
   tables.set('name', nameTable(name));
-  const bytes = packTrueType(unpacked.readUInt32BE(0), [...tables].map(([tag, data]) => ({ tag, data })));
+  const bytes = packTrueType(
+    unpacked.readUInt32BE(0),
+    [...tables].map(([tag, data]) => ({ tag, data })),
+  );
   const units = tables.get('head')!.readUInt16BE(18);
   const metrics = tables.get('hhea')!;
   const count = metrics.readUInt16BE(34);
@@ -225,12 +237,16 @@ const nearest = (weights: readonly number[], wanted: number) =>
   weights.reduce((best, weight) => (Math.abs(weight - wanted) < Math.abs(best - wanted) ? weight : best));
 
 /** Signs that only steer how others join: they are left out, the parts are drawn one by one. */
-const JOINERS = /[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]|[\u{1f3fb}-\u{1f3ff}]|[\u{e0000}-\u{e007f}]/gu;
+const JOINERS =
+  /[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]|[\u{1f3fb}-\u{1f3ff}]|[\u{e0000}-\u{e007f}]/gu;
 
 /** Text as it will be drawn: composed, without control characters and joiners. */
 export function drawable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-  return text.normalize('NFC').replace(JOINERS, '').replace(/[\u0000-\u0009\u000b-\u001f\u007f]/g, ' ');
+  return text
+    .normalize('NFC')
+    .replace(JOINERS, '')
+    .replace(/[\u0000-\u0009\u000b-\u001f\u007f]/g, ' ');
 }
 
 /** The font that draws a character, or undefined where none has it. */
@@ -284,7 +300,11 @@ export function widthOf(text: string, family: string, weight: number): number {
 }
 
 /** Breaks text into lines no wider than `maxWidth` pixels; a word that is wider alone is broken inside. */
-export function wrapText(text: string, font: { family: string; weight: number; size: number }, maxWidth: number): string[] {
+export function wrapText(
+  text: string,
+  font: { family: string; weight: number; size: number },
+  maxWidth: number,
+): string[] {
   const measure = (part: string) => widthOf(part, font.family, font.weight) * font.size;
   const lines: string[] = [];
   for (const paragraph of drawable(text).split('\n')) {

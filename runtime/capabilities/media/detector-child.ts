@@ -8,7 +8,7 @@
  */
 import fs from 'node:fs';
 import { Socket } from 'node:net';
-import * as tf from '@energetic-ai/core';
+import * as core from '@energetic-ai/core';
 import { receive, send } from './wire.ts';
 
 type Load = { load: 'wasm' | 'movenet' | 'blazeface'; topology?: unknown };
@@ -17,14 +17,36 @@ export type Point = { x: number; y: number; score: number };
 export type FaceBox = { x: number; y: number; width: number; height: number; confidence: number };
 export type Seen = { points: Point[]; faces: FaceBox[] };
 
+/** The part of TensorFlow.js used here: the package's own types point at packages that it does not bring. */
+type Tensor = { shape: number[]; data(): Promise<ArrayLike<number>>; dispose(): void };
+type GraphModel = { execute(input: Tensor): Tensor | Tensor[] };
+type Artifacts = { modelTopology: unknown; weightSpecs: unknown[]; weightData: ArrayBuffer };
+type Tensorflow = {
+  env(): { set(flag: string, value: boolean): void };
+  setBackend(name: string): Promise<boolean>;
+  ready(): Promise<void>;
+  getBackend(): string;
+  loadGraphModel(handler: { load(): Promise<Artifacts> }): Promise<GraphModel>;
+  tensor3d(values: Uint8Array, shape: number[], type: 'int32'): Tensor;
+  pad(tensor: Tensor, paddings: number[][]): Tensor;
+  cast(tensor: Tensor, type: 'int32' | 'float32'): Tensor;
+  expandDims(tensor: Tensor, axis: number): Tensor;
+  concat(tensors: Tensor[], axis: number): Tensor;
+  sub(tensor: Tensor, by: number): Tensor;
+  div(tensor: Tensor, by: number): Tensor;
+  tidy<T>(work: () => T): T;
+  image: { resizeBilinear(tensor: Tensor, size: [number, number]): Tensor };
+};
+const tf = core as unknown as Tensorflow;
+
 const MOVENET_SIDE = 192;
 const BLAZEFACE_SIDE = 256;
 const socket = new Socket({ fd: 3, readable: true, writable: true });
 
-type Graph = { topology: { modelTopology: tf.io.ModelJSON['modelTopology']; weightsManifest: { weights: tf.io.WeightsManifestEntry[] }[] } };
+type Topology = { modelTopology: unknown; weightsManifest: { weights: unknown[] }[] };
 
-function loadGraph(topology: unknown, weights: Buffer): Promise<tf.GraphModel> {
-  const json = topology as Graph['topology'];
+function loadGraph(topology: unknown, weights: Buffer): Promise<GraphModel> {
+  const json = topology as Topology;
   return tf.loadGraphModel({
     load: async () => ({
       modelTopology: json.modelTopology,
@@ -48,12 +70,12 @@ async function startBackend(wasm: Buffer): Promise<void> {
   if (tf.getBackend() !== 'wasm') throw new Error('WebAssembly did not start.');
 }
 
-let movenet: tf.GraphModel | undefined;
-let blazeface: tf.GraphModel | undefined;
+let movenet: GraphModel | undefined;
+let blazeface: GraphModel | undefined;
 
 /** The frame on a square, bars above and below or left and right, as both networks were trained. */
-function squared(frame: tf.Tensor3D, side: number): tf.Tensor4D {
-  const [height, width] = frame.shape;
+function squared(frame: Tensor, side: number): Tensor {
+  const [height, width] = frame.shape as [number, number];
   const span = Math.max(width, height);
   const [across, down] = [span - width, span - height];
   const padded = tf.pad(frame, [
@@ -61,7 +83,7 @@ function squared(frame: tf.Tensor3D, side: number): tf.Tensor4D {
     [Math.floor(across / 2), Math.ceil(across / 2)],
     [0, 0],
   ]);
-  return tf.expandDims(tf.image.resizeBilinear(tf.cast(padded, 'float32') as tf.Tensor3D, [side, side]), 0) as tf.Tensor4D;
+  return tf.expandDims(tf.image.resizeBilinear(tf.cast(padded, 'float32'), [side, side]), 0);
 }
 
 /** From the square back into the frame. */
@@ -92,16 +114,13 @@ for (const [cells, guesses] of [
   }
 }
 
-async function findFaces(model: tf.GraphModel, frame: tf.Tensor3D): Promise<FaceBox[]> {
-  const [height, width] = frame.shape;
+async function findFaces(model: GraphModel, frame: Tensor): Promise<FaceBox[]> {
+  const [height, width] = frame.shape as [number, number];
   const outputs = tf.tidy(() => {
     const input = tf.sub(tf.div(squared(frame, BLAZEFACE_SIDE), 127.5), 1);
-    const raw = model.execute(input) as tf.Tensor[];
+    const raw = model.execute(input) as Tensor[];
     const of = (count: number, size: number) => raw.find((each) => each.shape[1] === count && each.shape[2] === size)!;
-    return [
-      tf.concat([of(512, 1), of(384, 1)], 1),
-      tf.concat([of(512, 16), of(384, 16)], 1),
-    ];
+    return [tf.concat([of(512, 1), of(384, 1)], 1), tf.concat([of(512, 16), of(384, 16)], 1)];
   });
   const [scores, boxes] = await Promise.all(outputs.map((each) => each.data()));
   for (const output of outputs) output.dispose();
@@ -111,7 +130,12 @@ async function findFaces(model: tf.GraphModel, frame: tf.Tensor3D): Promise<Face
     const confidence = sigmoid(scores![index]!);
     if (confidence < SCORE) continue;
     const at = index * 16;
-    const [dx, dy, w, h] = [0, 1, 2, 3].map((place) => boxes![at + place]! / BLAZEFACE_SIDE) as [number, number, number, number];
+    const [dx, dy, w, h] = [0, 1, 2, 3].map((place) => boxes![at + place]! / BLAZEFACE_SIDE) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const [x, y] = [back.x(anchorX + dx), back.y(anchorY + dy)];
     const [wide, high] = [back.wide(w), back.high(h)];
     found.push({ x: x - wide / 2, y: y - high / 2, width: wide, height: high, confidence });
@@ -143,7 +167,7 @@ async function look(frame: Frame, bytes: Buffer): Promise<Seen> {
     const points: Point[] = [];
     if (movenet) {
       const model = movenet;
-      const output = tf.tidy(() => model.execute(tf.cast(squared(pixels, MOVENET_SIDE), 'int32')) as tf.Tensor);
+      const output = tf.tidy(() => model.execute(tf.cast(squared(pixels, MOVENET_SIDE), 'int32')) as Tensor);
       const values = await output.data();
       output.dispose();
       const back = unsquare(width, height);
@@ -170,7 +194,9 @@ receive(
         else blazeface = await loadGraph(request.topology, bytes);
         send(socket, {});
       } catch (error) {
-        send(socket, { error: { code: 'ENGINE_FAILED', message: `The person detector failed: ${(error as Error).message}` } });
+        send(socket, {
+          error: { code: 'ENGINE_FAILED', message: `The person detector failed: ${(error as Error).message}` },
+        });
       }
     });
   },

@@ -129,7 +129,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       waiting.reject(ended);
     }
   };
-  const failed = (what: string) => new CapabilityError('ENGINE_FAILED', what, { retry: 'later', hint: 'It is tried again by itself.' });
+  const failed = (what: string) =>
+    new CapabilityError('ENGINE_FAILED', what, { retry: 'later', hint: 'It is tried again by itself.' });
   const watch = setInterval(() => {
     const used = usageOf(child.pid);
     if (used && used.residentBytes > options.memoryBytes) {
@@ -138,7 +139,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }, WATCH_MS);
   watch.unref();
   void child.exited.then(({ code, signal }) => {
-    const words = said.split('\n').filter((line) => /error/i.test(line)).at(-1) ?? said.split('\n')[0] ?? '';
+    const words =
+      said
+        .split('\n')
+        .filter((line) => /error/i.test(line))
+        .at(-1) ??
+      said.split('\n')[0] ??
+      '';
     end(failed(`A helper process ended (${signal ?? code})${words ? `: ${words.slice(0, 200)}` : ''}.`));
   });
   receive(
@@ -167,9 +174,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         return await new Promise<Message>((resolve, reject) => {
           const timer = setTimeout(() => {
             end(
-              new CapabilityError('ENGINE_TIMEOUT', `A helper process was ended: it took longer than ${options.timeoutMs / 1000} s.`, {
-                hint: 'Use a smaller picture or a shorter recording.',
-              }),
+              new CapabilityError(
+                'ENGINE_TIMEOUT',
+                `A helper process was ended: it took longer than ${options.timeoutMs / 1000} s.`,
+                {
+                  hint: 'Use a smaller picture or a shorter recording.',
+                },
+              ),
             );
           }, options.timeoutMs);
           queue.push({ resolve, reject, timer });

@@ -10,10 +10,11 @@
  * size and time, a process group of its own, and an end when nothing has moved for 30 s or the step is aborted.
  * Units: seconds for media, milliseconds for waiting, bytes. Throws `MEDIA_…` and `DISK_FULL` as CapabilityError.
  */
-import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { access, chmod, constants, copyFile, link, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { access, chmod, constants, copyFile, link, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -63,7 +64,16 @@ const NICE = 5;
 /** Demuxers that read one file and nothing else. No hls, dash, concat, sdp, image2. */
 const DEMUXERS = 'mov,matroska,wav,flac,ogg,mp3,aac';
 const WHITELIST = ['-protocol_whitelist', 'file,pipe', '-format_whitelist', DEMUXERS];
-const BOUNDS = ['-max_streams', '16', '-probesize', '5000000', '-analyzeduration', '5000000', '-max_pixels', '50000000'];
+const BOUNDS = [
+  '-max_streams',
+  '16',
+  '-probesize',
+  '5000000',
+  '-analyzeduration',
+  '5000000',
+  '-max_pixels',
+  '50000000',
+];
 
 // ---------------------------------------------------------------- finding it
 
@@ -109,7 +119,12 @@ async function fromPackage(name: string): Promise<string | null> {
 async function find(env: NodeJS.ProcessEnv): Promise<Ffmpeg> {
   const candidates: { from: string; ffmpeg: string | null; ffprobe: string | null; lowest: number }[] = [
     { from: 'FFMPEG_PATH', ffmpeg: env.FFMPEG_PATH || null, ffprobe: env.FFPROBE_PATH || null, lowest: 0 },
-    { from: 'PATH', ffmpeg: await inPath('ffmpeg', env.PATH ?? ''), ffprobe: await inPath('ffprobe', env.PATH ?? ''), lowest: 5 },
+    {
+      from: 'PATH',
+      ffmpeg: await inPath('ffmpeg', env.PATH ?? ''),
+      ffprobe: await inPath('ffprobe', env.PATH ?? ''),
+      lowest: 5,
+    },
     {
       from: '@ffmpeg-installer/ffmpeg',
       ffmpeg: await fromPackage('@ffmpeg-installer/ffmpeg'),
@@ -125,12 +140,19 @@ async function find(env: NodeJS.ProcessEnv): Promise<Ffmpeg> {
     const [own, probes] = await Promise.all([capture(ffmpeg, ['-version']), capture(ffprobe, ['-version'])]);
     if (own === null || probes === null) {
       if (from !== 'FFMPEG_PATH') continue;
-      throw new CapabilityError('MEDIA_NO_FFMPEG', `FFMPEG_PATH or FFPROBE_PATH names no program that runs (${ffmpeg}).`, {
-        hint: 'Correct them, or unset them to use the bundled ffmpeg.',
-      });
+      throw new CapabilityError(
+        'MEDIA_NO_FFMPEG',
+        `FFMPEG_PATH or FFPROBE_PATH names no program that runs (${ffmpeg}).`,
+        {
+          hint: 'Correct them, or unset them to use the bundled ffmpeg.',
+        },
+      );
     }
     if (majorOf(own) < lowest) continue;
-    const [filters, help] = await Promise.all([capture(ffmpeg, ['-hide_banner', '-filters']), capture(ffmpeg, ['-hide_banner', '-h', 'full'])]);
+    const [filters, help] = await Promise.all([
+      capture(ffmpeg, ['-hide_banner', '-filters']),
+      capture(ffmpeg, ['-hide_banner', '-h', 'full']),
+    ]);
     return {
       ffmpeg,
       ffprobe,
@@ -168,9 +190,13 @@ export async function openJob(scope: Pick<StepScope, 'assets'>, asset: string): 
   const source = await scope.assets.path(asset);
   const sniffed = await sniffFile(source);
   if (!sniffed) {
-    throw new CapabilityError('MEDIA_NOT_RECORDING', 'This file is not a recording: its content is of no known audio or video format.', {
-      hint: 'Takes MP4, MOV, MKV, WebM, MP3, WAV, M4A, FLAC and OGG.',
-    });
+    throw new CapabilityError(
+      'MEDIA_NOT_RECORDING',
+      'This file is not a recording: its content is of no known audio or video format.',
+      {
+        hint: 'Takes MP4, MOV, MKV, WebM, MP3, WAV, M4A, FLAC and OGG.',
+      },
+    );
   }
   const folder = await scope.assets.jobFolder();
   try {
@@ -224,12 +250,15 @@ export type Plan = {
 /** The whole argument list. fluent-ffmpeg orders it; nothing in it comes from a user as text. */
 export function buildArguments(plan: Plan, sniffed: Sniffed): string[] {
   const command = ffmpegCommand();
-  command.input('file:in.bin').inputOptions('-f', sniffed.demuxer, ...WHITELIST, ...BOUNDS, ...(plan.inputOptions ?? []));
+  command
+    .input('file:in.bin')
+    .inputOptions('-f', sniffed.demuxer, ...WHITELIST, ...BOUNDS, ...(plan.inputOptions ?? []));
   if (plan.start) command.inputOptions('-ss', seconds(plan.start));
   if (plan.duration !== undefined) command.inputOptions('-t', seconds(plan.duration));
   for (const source of plan.sources ?? []) command.input(source).inputOptions('-f', 'lavfi');
   if (plan.filter) command.complexFilter(plan.filter);
-  for (const output of plan.outputs) command.output(output.file).outputOptions('-dn', ...['-map_chapters', '-1'], ...output.options);
+  for (const output of plan.outputs)
+    command.output(output.file).outputOptions('-dn', ...['-map_chapters', '-1'], ...output.options);
   const args = (command as unknown as { _getArguments(): string[] })._getArguments();
   return ['-nostdin', '-hide_banner', '-max_alloc', '2000000000', '-progress', 'pipe:3', ...args];
 }
@@ -246,6 +275,8 @@ export type RunOptions = {
   job: Pick<Job, 'folder'>;
   args: string[];
   signal: AbortSignal;
+  /** The whole environment; empty where absent. */
+  env?: Record<string, string>;
   /** Seconds of output expected: turns ffmpeg's report into a fraction. */
   expected?: number;
   onProgress?(fraction: number): void;
@@ -269,6 +300,7 @@ export async function runConfined(program: string, options: RunOptions): Promise
     addressSpaceBytes: ADDRESS_SPACE_BYTES,
     fileSizeBytes: FILE_BYTES,
     nice: NICE,
+    ...(options.env ? { env: options.env } : {}),
     signal,
   });
   let stalled = false;
@@ -332,7 +364,8 @@ export async function runConfined(program: string, options: RunOptions): Promise
         retry: 'later',
       });
     }
-    if (overflow) throw new CapabilityError('MEDIA_TOO_LARGE', 'The media program answered with more than can be read.');
+    if (overflow)
+      throw new CapabilityError('MEDIA_TOO_LARGE', 'The media program answered with more than can be read.');
     if (exit.code !== 0) throw complaint(stderr, exit.code);
     await consumed;
     return { stderr, stdout: Buffer.concat(chunks) };
@@ -353,8 +386,16 @@ function complaint(stderr: string, code: number | null): CapabilityError {
   }
   const lines = stderr
     .split('\n')
-    .map((line) => line.replace(/^\[[^\]]*\]\s*/, '').replace(/0x[0-9a-f]+/gi, '').replace(/file:in\.bin|in\.bin/g, 'the recording').trim())
-    .filter((line) => /error|invalid|unknown|could not|cannot|not found|failed|unsupported|no such|denied|moov/i.test(line));
+    .map((line) =>
+      line
+        .replace(/^\[[^\]]*\]\s*/, '')
+        .replace(/0x[0-9a-f]+/gi, '')
+        .replace(/file:in\.bin|in\.bin/g, 'the recording')
+        .trim(),
+    )
+    .filter((line) =>
+      /error|invalid|unknown|could not|cannot|not found|failed|unsupported|no such|denied|moov/i.test(line),
+    );
   const words = (lines.at(-1) ?? `it ended with code ${code ?? 'none'}`).slice(0, 300);
   return new CapabilityError('MEDIA_FAILED', `The recording could not be processed: ${words}`, {
     hint: 'Play the file to see whether it is whole. If it plays, export it again as MP4.',
@@ -376,19 +417,31 @@ export async function refusesPlaylists(tools: Ffmpeg): Promise<void> {
     silence.writeUInt32LE(36 + 16_000, 4);
     silence.write('WAVEfmt ', 8);
     silence.writeUInt32LE(16, 16);
-    for (const [at, value] of [[20, 1], [22, 1], [32, 2], [34, 16]] as const) silence.writeUInt16LE(value, at);
+    for (const [at, value] of [
+      [20, 1],
+      [22, 1],
+      [32, 2],
+      [34, 16],
+    ] as const)
+      silence.writeUInt16LE(value, at);
     silence.writeUInt32LE(8000, 24);
     silence.writeUInt32LE(16_000, 28);
     silence.write('data', 36);
     silence.writeUInt32LE(16_000, 40);
-    const refused = (why: string) => new CapabilityError('MEDIA_UNSAFE', `ffmpeg ${tools.version} ${why}: nothing is decoded with it.`, { hint: 'Use another build of ffmpeg.' });
+    const refused = (why: string) =>
+      new CapabilityError('MEDIA_UNSAFE', `ffmpeg ${tools.version} ${why}: nothing is decoded with it.`, {
+        hint: 'Use another build of ffmpeg.',
+      });
     await writeFile(path.join(folder, 'in.bin'), playlist);
     await writeFile(path.join(folder, 'secret.wav'), silence);
     if (await sniffFile(path.join(folder, 'in.bin'))) throw refused('was offered a playlist as a recording');
     const signal = AbortSignal.timeout(20_000);
     for (const demuxer of ['hls', 'mov']) {
       const args = ['-nostdin', '-v', 'error', '-f', demuxer, ...WHITELIST, '-i', 'file:in.bin', '-f', 'null', '-'];
-      const passed = await runConfined(tools.ffmpeg, { job: { folder }, args, signal }).then(() => true, () => false);
+      const passed = await runConfined(tools.ffmpeg, { job: { folder }, args, signal }).then(
+        () => true,
+        () => false,
+      );
       if (passed) throw refused('read a playlist that posed as a recording');
     }
   } finally {

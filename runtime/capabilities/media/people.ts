@@ -75,7 +75,10 @@ type Small = { width: number; height: number };
 function smallSize(facts: Facts): Small {
   const { width, height } = facts.video!;
   const scale = Math.min(1, SMALL_WIDTH / Math.max(width, height));
-  return { width: Math.max(2, Math.round((width * scale) / 2) * 2), height: Math.max(2, Math.round((height * scale) / 2) * 2) };
+  return {
+    width: Math.max(2, Math.round((width * scale) / 2) * 2),
+    height: Math.max(2, Math.round((height * scale) / 2) * 2),
+  };
 }
 
 const passthrough = (tools: Ffmpeg) => (tools.options.has('fps_mode') ? ['-fps_mode', 'passthrough'] : ['-vsync', '0']);
@@ -185,7 +188,9 @@ export async function track(
       const person = people[index];
       return person ? [{ time: Math.round(time * 1000) / 1000, ...person }] : [];
     });
-    const cuts = frames.filter(({ scene, time }) => scene > CUT_SCORE && time > 0.01).map(({ time }) => Math.round(time * 1000) / 1000);
+    const cuts = frames
+      .filter(({ scene, time }) => scene > CUT_SCORE && time > 0.01)
+      .map(({ time }) => Math.round(time * 1000) / 1000);
     return { width: facts.video.width, height: facts.video.height, samples, cuts, detector: DETECTOR };
   } finally {
     detector.close();
@@ -240,7 +245,13 @@ function grayOf(pixels: Buffer): Float32Array {
 function headsOf(seen: Seen, size: Small): FaceBox[] {
   const clamp = (box: FaceBox): FaceBox => {
     const [x, y] = [Math.max(0, box.x), Math.max(0, box.y)];
-    return { ...box, x, y, width: Math.min(1 - x, box.width + box.x - x), height: Math.min(1 - y, box.height + box.y - y) };
+    return {
+      ...box,
+      x,
+      y,
+      width: Math.min(1 - x, box.width + box.x - x),
+      height: Math.min(1 - y, box.height + box.y - y),
+    };
   };
   const faces = seen.faces.map((face) => {
     // BlazeFace boxes reach from brow to chin: hair belongs to what stays free
@@ -250,12 +261,16 @@ function headsOf(seen: Seen, size: Small): FaceBox[] {
   const person = personAt(points);
   const head = points.length >= 17 ? middle(points, HEAD) : null;
   if (person && head && !faces.some((face) => Math.abs(face.x + face.width / 2 - head.x) < face.width)) {
-    const shoulders = [points[5]!, points[6]!].every((point) => point.score >= SURE) ? Math.abs(points[5]!.x - points[6]!.x) : 0;
+    const shoulders = [points[5]!, points[6]!].every((point) => point.score >= SURE)
+      ? Math.abs(points[5]!.x - points[6]!.x)
+      : 0;
     const width = Math.max(0.04, shoulders * 0.55, person.size * 0.14 * (size.height / size.width));
     const height = width * 1.35 * (size.width / size.height);
     faces.push(clamp({ x: head.x - width / 2, y: head.y - height * 0.6, width, height, confidence: head.score * 0.6 }));
   }
-  return faces.filter((face) => face.width > 0.01 && face.height > 0.01).sort((a, b) => b.width * b.height - a.width * a.height);
+  return faces
+    .filter((face) => face.width > 0.01 && face.height > 0.01)
+    .sort((a, b) => b.width * b.height - a.width * a.height);
 }
 
 type Judged = { time: number; sharpness: number; exposure: number; faces: FaceBox[]; score: number };
@@ -273,7 +288,8 @@ export function bestStills(judged: Judged[], count: number, duration: number): J
   const apart = duration / (count * 2);
   const chosen: Judged[] = [];
   for (const still of ranked) {
-    if (chosen.length < count && chosen.every((other) => Math.abs(other.time - still.time) >= apart)) chosen.push(still);
+    if (chosen.length < count && chosen.every((other) => Math.abs(other.time - still.time) >= apart))
+      chosen.push(still);
   }
   for (const still of ranked) if (chosen.length < count && !chosen.includes(still)) chosen.push(still);
   return chosen;
@@ -313,13 +329,16 @@ export async function frames(
         },
         (fraction) => scope.progress(fraction * 0.8, 'Looking at stills'),
       );
-      return found.map(({ time }, index) => ({ ...judged[index]!, time })).filter((each) => each.exposure !== undefined);
+      return found
+        .map(({ time }, index) => ({ ...judged[index]!, time }))
+        .filter((each) => each.exposure !== undefined);
     };
     const step = (duration / CANDIDATES).toFixed(3);
     const every = `isnan(prev_selected_t)+gte(t-prev_selected_t,${step})`;
     // the first frames of a shot may still be half of the one before: start a little in
     let judged = await judge(`gte(t,0.1)*(${every})`, ['-skip_frame', 'nokey']);
-    if (judged.length < Math.min(12, CANDIDATES / 2)) judged = await judge(`gte(t,${Math.min(0.1, duration / 4).toFixed(3)})*(${every})`, []);
+    if (judged.length < Math.min(12, CANDIDATES / 2))
+      judged = await judge(`gte(t,${Math.min(0.1, duration / 4).toFixed(3)})*(${every})`, []);
     const chosen = bestStills(judged, input.count, duration);
     const results: FrameCandidate[] = [];
     for (const [index, still] of chosen.entries()) {
@@ -367,5 +386,7 @@ export async function frames(
 }
 
 function noPicture(): CapabilityError {
-  return new CapabilityError('MEDIA_NO_PICTURE', 'This recording has no picture.', { hint: 'Choose a recording with a picture track.' });
+  return new CapabilityError('MEDIA_NO_PICTURE', 'This recording has no picture.', {
+    hint: 'Choose a recording with a picture track.',
+  });
 }

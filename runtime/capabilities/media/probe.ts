@@ -60,7 +60,9 @@ export async function probeJob(tools: Ffmpeg, job: Job, signal: AbortSignal): Pr
   ];
   const { stdout } = await runConfined(tools.ffprobe, { job, args, signal });
   const { format, streams } = Probe.parse(JSON.parse(stdout.toString('utf8')));
-  const video = streams.find((stream) => stream.codec_type === 'video' && !stream.disposition?.attached_pic && stream.width);
+  const video = streams.find(
+    (stream) => stream.codec_type === 'video' && !stream.disposition?.attached_pic && stream.width,
+  );
   const audio = streams.find((stream) => stream.codec_type === 'audio' && stream.channels);
   if (!video && !audio) {
     throw new CapabilityError('MEDIA_NOT_RECORDING', 'This file has neither a picture track nor a sound track.', {
@@ -68,15 +70,26 @@ export async function probeJob(tools: Ffmpeg, job: Job, signal: AbortSignal): Pr
     });
   }
   const duration =
-    positive(format.duration) ?? positive(video?.duration) ?? positive(audio?.duration) ?? (await measureDuration(tools, job, signal));
+    positive(format.duration) ??
+    positive(video?.duration) ??
+    positive(audio?.duration) ??
+    (await measureDuration(tools, job, signal));
   if (duration > LONGEST) {
-    throw new CapabilityError('MEDIA_TOO_LARGE', `This recording is ${Math.round(duration / 3600)} hours long; up to 24 are taken.`, {
-      hint: 'Cut it into parts.',
-    });
+    throw new CapabilityError(
+      'MEDIA_TOO_LARGE',
+      `This recording is ${Math.round(duration / 3600)} hours long; up to 24 are taken.`,
+      {
+        hint: 'Cut it into parts.',
+      },
+    );
   }
   const texts = streams
     .filter((stream) => stream.codec_type === 'subtitle')
-    .map((stream, index) => ({ index, language: (stream.tags?.language ?? 'und').slice(0, 35), codec: stream.codec_name ?? '' }))
+    .map((stream, index) => ({
+      index,
+      language: (stream.tags?.language ?? 'und').slice(0, 35),
+      codec: stream.codec_name ?? '',
+    }))
     .filter((track) => TEXT_SUBTITLES.has(track.codec))
     .map(({ index, language }) => ({ index, language }));
 
@@ -90,7 +103,10 @@ export async function probeJob(tools: Ffmpeg, job: Job, signal: AbortSignal): Pr
     const [wide, high] = [Math.round(video.width * stretch), video.height];
     const turned = rotation % 180 === 90;
     if (Math.max(wide, high) > LARGEST_SIDE) {
-      throw new CapabilityError('MEDIA_TOO_LARGE', `The picture is ${wide} × ${high}; up to ${LARGEST_SIDE} pixels a side are taken.`);
+      throw new CapabilityError(
+        'MEDIA_TOO_LARGE',
+        `The picture is ${wide} × ${high}; up to ${LARGEST_SIDE} pixels a side are taken.`,
+      );
     }
     const rate = ratio(video.avg_frame_rate, '/') ?? ratio(video.r_frame_rate, '/') ?? 25;
     picture = {
@@ -108,7 +124,11 @@ export async function probeJob(tools: Ffmpeg, job: Job, signal: AbortSignal): Pr
     bytes: job.bytes,
     video: picture,
     audio: audio
-      ? { codec: audio.codec_name ?? 'unknown', channels: audio.channels ?? 1, sampleRate: Number(audio.sample_rate ?? 0) }
+      ? {
+          codec: audio.codec_name ?? 'unknown',
+          channels: audio.channels ?? 1,
+          sampleRate: Number(audio.sample_rate ?? 0),
+        }
       : null,
     subtitles: texts.length,
     texts,
@@ -118,7 +138,10 @@ export async function probeJob(tools: Ffmpeg, job: Job, signal: AbortSignal): Pr
 
 /** For files whose header tells no duration (recordings by a browser): reads through once. */
 async function measureDuration(tools: Ffmpeg, job: Job, signal: AbortSignal): Promise<number> {
-  const args = buildArguments({ outputs: [{ file: '-', options: ['-map', '0:v:0?', '-map', '0:a:0?', '-c', 'copy', '-f', 'null'] }] }, job.sniffed);
+  const args = buildArguments(
+    { outputs: [{ file: '-', options: ['-map', '0:v:0?', '-map', '0:a:0?', '-c', 'copy', '-f', 'null'] }] },
+    job.sniffed,
+  );
   const { stderr } = await runFfmpeg(tools, { job, args, signal });
   const [, hours, minutes, rest] = [...stderr.matchAll(/time=(\d+):(\d+):([\d.]+)/g)].at(-1) ?? [];
   const duration = Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(rest ?? 0);
@@ -132,12 +155,20 @@ export async function probe(tools: Ffmpeg, scope: StepScope, asset: string): Pro
 }
 
 /** Text subtitle tracks inside the file, as WebVTT. */
-export async function subtitles(tools: Ffmpeg, scope: StepScope, asset: string): Promise<{ language: string; vtt: string }[]> {
+export async function subtitles(
+  tools: Ffmpeg,
+  scope: StepScope,
+  asset: string,
+): Promise<{ language: string; vtt: string }[]> {
   await using job = await openJob(scope, asset);
   const { texts } = await probeJob(tools, job, scope.signal);
   const found: { language: string; vtt: string }[] = [];
   for (const { index, language } of texts.slice(0, 8)) {
-    const plan = { outputs: [{ file: 'pipe:1', options: ['-map', `0:s:${index}`, '-c:s', 'webvtt', '-f', 'webvtt', '-fs', '4000000'] }] };
+    const plan = {
+      outputs: [
+        { file: 'pipe:1', options: ['-map', `0:s:${index}`, '-c:s', 'webvtt', '-f', 'webvtt', '-fs', '4000000'] },
+      ],
+    };
     const { stdout } = await runFfmpeg(tools, { job, args: buildArguments(plan, job.sniffed), signal: scope.signal });
     const vtt = stdout.toString('utf8');
     if (vtt.includes('-->')) found.push({ language, vtt });

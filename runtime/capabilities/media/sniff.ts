@@ -22,7 +22,9 @@ const MOV_ATOMS = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot
 function isMpegAudio(bytes: Uint8Array, at: number): boolean {
   const [a, b, c] = [bytes[at], bytes[at + 1], bytes[at + 2]];
   if (a === undefined || b === undefined || c === undefined) return false;
-  return a === 0xff && (b & 0xe0) === 0xe0 && (b & 0x18) !== 0x08 && (b & 0x06) !== 0 && c >> 4 !== 15 && (c & 0x0c) !== 0x0c;
+  return (
+    a === 0xff && (b & 0xe0) === 0xe0 && (b & 0x18) !== 0x08 && (b & 0x06) !== 0 && c >> 4 !== 15 && (c & 0x0c) !== 0x0c
+  );
 }
 
 const isAdts = (bytes: Uint8Array, at: number) => bytes[at] === 0xff && ((bytes[at + 1] ?? 0) & 0xf6) === 0xf0;
@@ -40,7 +42,8 @@ export function sniffBytes(head: Uint8Array, after?: Uint8Array): Sniffed | null
     const webm = ascii(head, 0, 64).includes('webm');
     return { demuxer: 'matroska', mime: webm ? 'video/webm' : 'video/x-matroska' };
   }
-  if ((four === 'RIFF' || four === 'RF64') && ascii(head, 8, 12) === 'WAVE') return { demuxer: 'wav', mime: 'audio/wav' };
+  if ((four === 'RIFF' || four === 'RF64') && ascii(head, 8, 12) === 'WAVE')
+    return { demuxer: 'wav', mime: 'audio/wav' };
   if (four === 'fLaC') return { demuxer: 'flac', mime: 'audio/flac' };
   if (four === 'OggS') return { demuxer: 'ogg', mime: 'audio/ogg' };
   if (four.startsWith('ID3')) {

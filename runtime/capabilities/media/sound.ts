@@ -52,9 +52,17 @@ function readLoudnorm(stderr: string): Record<string, string> | null {
 }
 
 const noSound = () =>
-  new CapabilityError('MEDIA_NO_SOUND', 'This recording has no sound.', { hint: 'Choose a recording with a sound track.' });
+  new CapabilityError('MEDIA_NO_SOUND', 'This recording has no sound.', {
+    hint: 'Choose a recording with a sound track.',
+  });
 
-async function meter(tools: Ffmpeg, job: Job, signal: AbortSignal, plan: Pick<Plan, 'start' | 'duration'>, file?: string): Promise<Loudness> {
+async function meter(
+  tools: Ffmpeg,
+  job: Job,
+  signal: AbortSignal,
+  plan: Pick<Plan, 'start' | 'duration'>,
+  file?: string,
+): Promise<Loudness> {
   const input = file ? { ...job.sniffed, demuxer: 'mov' as const } : job.sniffed;
   const args = buildArguments(
     { ...plan, outputs: [{ file: '-', options: ['-map', '0:a:0', '-vn', '-af', METER, '-f', 'null'] }] },
@@ -74,13 +82,17 @@ export async function loudness(
   const facts = await probeJob(tools, job, scope.signal);
   if (!facts.audio) return SILENCE;
   const start = Math.min(input.start ?? 0, facts.duration);
-  return await meter(tools, job, scope.signal, { start, duration: Math.max(0.1, (input.end ?? facts.duration) - start) });
+  return await meter(tools, job, scope.signal, {
+    start,
+    duration: Math.max(0.1, (input.end ?? facts.duration) - start),
+  });
 }
 
 /** Measures a piece of the open recording, and a finished MP4 in the same folder. */
 export const meterInput = (tools: Ffmpeg, job: Job, signal: AbortSignal, start: number, duration: number) =>
   meter(tools, job, signal, { start, duration });
-export const meterFile = (tools: Ffmpeg, job: Job, signal: AbortSignal, file: string) => meter(tools, job, signal, {}, file);
+export const meterFile = (tools: Ffmpeg, job: Job, signal: AbortSignal, file: string) =>
+  meter(tools, job, signal, {}, file);
 
 /** Brings sound to a target by one gain, and holds the peaks with a limiter on four times the samples. */
 export function limiterChain(gainDb: number, truePeak: number): string {
@@ -111,7 +123,22 @@ export async function gainFor(
       {
         start: piece.start,
         duration: piece.duration,
-        outputs: [{ file: '-', options: ['-map', '0:a:0', '-vn', '-ac', '2', '-af', `${piece.prefix ?? ''}${chain},${METER}`, '-f', 'null'] }],
+        outputs: [
+          {
+            file: '-',
+            options: [
+              '-map',
+              '0:a:0',
+              '-vn',
+              '-ac',
+              '2',
+              '-af',
+              `${piece.prefix ?? ''}${chain},${METER}`,
+              '-f',
+              'null',
+            ],
+          },
+        ],
       },
       job.sniffed,
     );
@@ -143,7 +170,11 @@ function treatment(input: CleanInput): string[] {
 const PAUSE_DB = -45;
 
 /** Pieces to keep when pauses longer than `longest` are shortened to it. Seconds, in order, without overlap. */
-export function keepPieces(pauses: { start: number; end: number }[], longest: number, duration: number): { start: number; end: number }[] {
+export function keepPieces(
+  pauses: { start: number; end: number }[],
+  longest: number,
+  duration: number,
+): { start: number; end: number }[] {
   const pieces: { start: number; end: number }[] = [];
   let from = 0;
   for (const pause of pauses) {
@@ -160,12 +191,17 @@ export function keepPieces(pauses: { start: number; end: number }[], longest: nu
 /** Moves cuts onto whole video frames, so that picture and sound lose exactly the same. */
 export function onFrames(pieces: { start: number; end: number }[], rate: number): { start: number; end: number }[] {
   const grid = (value: number) => Math.round(value * rate) / rate;
-  return pieces.map(({ start, end }) => ({ start: grid(start), end: grid(end) })).filter(({ start, end }) => end > start);
+  return pieces
+    .map(({ start, end }) => ({ start: grid(start), end: grid(end) }))
+    .filter(({ start, end }) => end > start);
 }
 
 async function findPauses(tools: Ffmpeg, job: Job, signal: AbortSignal, chain: string[], shortest: number) {
   const filters = [...chain, `silencedetect=noise=${PAUSE_DB}dB:d=${shortest.toFixed(3)}`];
-  const args = buildArguments({ outputs: [{ file: '-', options: ['-map', '0:a:0', '-vn', '-af', filters.join(','), '-f', 'null'] }] }, job.sniffed);
+  const args = buildArguments(
+    { outputs: [{ file: '-', options: ['-map', '0:a:0', '-vn', '-af', filters.join(','), '-f', 'null'] }] },
+    job.sniffed,
+  );
   const { stderr } = await runFfmpeg(tools, { job, args, signal });
   const pauses: { start: number; end: number }[] = [];
   for (const match of stderr.matchAll(/silence_(start|end): (-?[\d.]+)/g)) {
@@ -186,8 +222,20 @@ function containerFor(facts: Facts): Container {
   if (!facts.video) {
     const lossless = /^(pcm_|flac|alac)/.test(facts.audio?.codec ?? '');
     return lossless
-      ? { file: 'out.flac', video: [], audio: ['-c:a', 'flac', '-sample_fmt', 's16'], mime: 'audio/flac', kind: 'audio' }
-      : { file: 'out.m4a', video: [], audio: ['-c:a', 'aac', '-b:a', '192k', '-movflags', '+faststart'], mime: 'audio/mp4', kind: 'audio' };
+      ? {
+          file: 'out.flac',
+          video: [],
+          audio: ['-c:a', 'flac', '-sample_fmt', 's16'],
+          mime: 'audio/flac',
+          kind: 'audio',
+        }
+      : {
+          file: 'out.m4a',
+          video: [],
+          audio: ['-c:a', 'aac', '-b:a', '192k', '-movflags', '+faststart'],
+          mime: 'audio/mp4',
+          kind: 'audio',
+        };
   }
   const audio = ['-c:a', 'aac', '-b:a', '192k'];
   const mp4 = ['h264', 'hevc', 'mpeg4'].includes(facts.video.codec);
@@ -218,10 +266,21 @@ export async function clean(tools: Ffmpeg, scope: StepScope, input: CleanInput):
     expected = pieces.reduce((sum, piece) => sum + piece.end - piece.start, 0);
     if (expected < facts.duration - 0.02) {
       // one-millisecond frames, so that thousands of cuts do not add up to a drift
-      chain.push('aresample=48000', 'asetnsamples=n=48:p=0', `aselect='${between(pieces, 0.0005)}'`, 'asetpts=N/SR/TB', 'asetnsamples=n=1024:p=0');
+      chain.push(
+        'aresample=48000',
+        'asetnsamples=n=48:p=0',
+        `aselect='${between(pieces, 0.0005)}'`,
+        'asetpts=N/SR/TB',
+        'asetnsamples=n=1024:p=0',
+      );
       if (facts.video) {
         const rate = Math.min(facts.video.rate, 60);
-        picture.push(`fps=${rate}`, `select='${between(pieces, 0.5 / rate)}'`, `setpts=N/(${rate}*TB)`, 'format=yuv420p');
+        picture.push(
+          `fps=${rate}`,
+          `select='${between(pieces, 0.5 / rate)}'`,
+          `setpts=N/(${rate}*TB)`,
+          'format=yuv420p',
+        );
         container.video = ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '18', '-movflags', '+faststart'];
         if (container.file === 'out.mkv') Object.assign(container, { file: 'out.mp4', mime: 'video/mp4' });
       }
@@ -235,10 +294,23 @@ export async function clean(tools: Ffmpeg, scope: StepScope, input: CleanInput):
   async function write(sound: string, from: number, to: number): Promise<{ after: Loudness }> {
     const filters = [`[0:a:0]${[...chain, sound, 'aresample=48000'].join(',')}[sound]`];
     if (picture.length > 0) filters.push(`[0:v:0]${picture.join(',')}[picture]`);
-    const video = container.kind === 'video' ? ['-map', picture.length > 0 ? '[picture]' : '0:v:0', ...container.video] : ['-vn'];
-    const options = [...video, '-map', '[sound]', '-ac', facts.audio?.channels === 1 ? '1' : '2', '-ar', '48000', ...container.audio];
+    const video =
+      container.kind === 'video' ? ['-map', picture.length > 0 ? '[picture]' : '0:v:0', ...container.video] : ['-vn'];
+    const options = [
+      ...video,
+      '-map',
+      '[sound]',
+      '-ac',
+      facts.audio?.channels === 1 ? '1' : '2',
+      '-ar',
+      '48000',
+      ...container.audio,
+    ];
     const args = buildArguments(
-      { filter: filters.join(';'), outputs: [{ file: container.file, options: [...options, '-sn', '-map_metadata', '-1'] }] },
+      {
+        filter: filters.join(';'),
+        outputs: [{ file: container.file, options: [...options, '-sn', '-map_metadata', '-1'] }],
+      },
       job.sniffed,
     );
     await rm(path.join(job.folder, container.file), { force: true }); // an earlier round's, of another uid
@@ -288,7 +360,9 @@ export async function clean(tools: Ffmpeg, scope: StepScope, input: CleanInput):
       mime: container.mime,
       name: cleanName(source?.name, container.file),
       duration: Math.round(expected * 1000) / 1000,
-      ...(facts.video ? { width: facts.video.width, height: facts.video.height, rate: facts.video.rate, hasSound: true } : {}),
+      ...(facts.video
+        ? { width: facts.video.width, height: facts.video.height, rate: facts.video.rate, hasSound: true }
+        : {}),
       ...(source?.of ? { of: source.of } : {}),
     },
     [input.asset],
@@ -318,13 +392,16 @@ async function measureBoth(
 ): Promise<[Loudness, Loudness]> {
   const run = async (filter: string) => {
     const plan = { filter, outputs: [{ file: '-', options: ['-map', '[out]', '-f', 'null'] }] };
-    return (await runFfmpeg(tools, { job, args: buildArguments(plan, job.sniffed), signal, expected, onProgress })).stderr;
+    return (await runFfmpeg(tools, { job, args: buildArguments(plan, job.sniffed), signal, expected, onProgress }))
+      .stderr;
   };
   if (chain.length === 0) {
     const level = readMeter(await run(`[0:a:0]${METER}[out]`));
     return [level, level];
   }
-  const stderr = await run(`[0:a:0]asplit=2[source][work];[source]${METER},anullsink;[work]${[...chain, METER].join(',')}[out]`);
+  const stderr = await run(
+    `[0:a:0]asplit=2[source][work];[source]${METER},anullsink;[work]${[...chain, METER].join(',')}[out]`,
+  );
   // each meter names itself; the one that was built first is the source's
   const names = [...new Set([...stderr.matchAll(/\[(Parsed_ebur128_\d+)/g)].map((match) => match[1]!))].sort(
     (a, b) => Number(a.split('_')[2]) - Number(b.split('_')[2]),
@@ -340,7 +417,13 @@ async function measureBoth(
 }
 
 /** loudnorm in two passes, for sound that one gain cannot bring to its target. */
-async function dynamicChain(tools: Ffmpeg, job: Job, signal: AbortSignal, chain: string[], target: Target): Promise<string> {
+async function dynamicChain(
+  tools: Ffmpeg,
+  job: Job,
+  signal: AbortSignal,
+  chain: string[],
+  target: Target,
+): Promise<string> {
   const norm = `loudnorm=I=${target.integrated}:TP=${target.truePeak}:LRA=${target.range}`;
   const filters = [...chain, `${norm}:print_format=json`].join(',');
   const plan = { outputs: [{ file: '-', options: ['-map', '0:a:0', '-vn', '-af', filters, '-f', 'null'] }] };
@@ -359,13 +442,21 @@ const cleanName = (name: string | undefined, file: string) =>
 const ENVELOPE_RATE = 8000;
 
 /** Peaks in [0, 1], `bins` of them, evenly over the recording. Silence and recordings without sound give zeros. */
-export async function waveform(tools: Ffmpeg, scope: StepScope, input: { asset: string; bins: number }): Promise<number[]> {
+export async function waveform(
+  tools: Ffmpeg,
+  scope: StepScope,
+  input: { asset: string; bins: number },
+): Promise<number[]> {
   await using job = await openJob(scope, input.asset);
   const facts = await probeJob(tools, job, scope.signal);
   const peaks = new Array<number>(input.bins).fill(0);
   if (!facts.audio) return peaks;
   const total = Math.max(1, Math.round(facts.duration * ENVELOPE_RATE));
-  const plan = { outputs: [{ file: 'pipe:1', options: ['-map', '0:a:0', '-vn', '-ac', '1', '-ar', String(ENVELOPE_RATE), '-f', 's16le'] }] };
+  const plan = {
+    outputs: [
+      { file: 'pipe:1', options: ['-map', '0:a:0', '-vn', '-ac', '1', '-ar', String(ENVELOPE_RATE), '-f', 's16le'] },
+    ],
+  };
   let position = 0;
   let odd: number | undefined;
   await runFfmpeg(tools, {
@@ -388,4 +479,3 @@ export async function waveform(tools: Ffmpeg, scope: StepScope, input: { asset: 
   });
   return peaks.map((peak) => Math.round(peak * 1000) / 1000);
 }
-

@@ -2,8 +2,7 @@
  * A store in a folder and a step scope without a database: for tests and benches of the capabilities, and for scripts
  * that run one operation on one file.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Asset, BrandKit, ManifestJson } from '../../../nodes/contract.ts';
@@ -69,7 +68,12 @@ export async function openTrial(brand: BrandKit = TRIAL_BRAND): Promise<Trial> {
     async add(file, facts = {}) {
       const copy = path.join(folder, `add-${known.size}-${path.basename(file)}`);
       await copyFile(file, copy);
-      const asset = await assets.putFile(copy, { kind: 'video', mime: 'video/mp4', name: path.basename(file), ...facts });
+      const asset = await assets.putFile(copy, {
+        kind: 'video',
+        mime: 'video/mp4',
+        name: path.basename(file),
+        ...facts,
+      });
       return asset.asset;
     },
     async call<T>(capability: Capability, name: string, input: unknown) {

