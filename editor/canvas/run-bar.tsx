@@ -1,0 +1,85 @@
+/** The run on show: how far it is and how long it still takes, and the way to stop it. After the end, what came of it. */
+import { Link } from '@tanstack/react-router';
+import type { RunView } from '../run-view.ts';
+import { Button, IconButton } from '../ui/button.tsx';
+import { duration, plural } from '../ui/format.ts';
+import { Icon } from '../ui/icon.tsx';
+import { Ring } from '../ui/progress.tsx';
+import { isOver } from './run-watch.ts';
+import { useEditor, useEditorStore } from './store.ts';
+import { useRunFrom } from './use-run.ts';
+
+/** "6 of 9 steps · 1 min 10 s left" */
+export function runSentence(run: RunView): string {
+  const inRun = run.nodes.filter((node) => node.state !== 'idle');
+  const done = inRun.filter((node) =>
+    ['done', 'reused', 'skipped', 'failed', 'blocked', 'cancelled'].includes(node.state),
+  ).length;
+  const steps = `${done} of ${plural(Math.max(inRun.length, done), 'step')}`;
+  return run.etaMs !== null && run.etaMs > 0 ? `${steps} · ${duration(run.etaMs / 1000)} left` : steps;
+}
+
+const ENDS: Record<Exclude<RunView['state'], 'running'>, { icon: string; tone: string; word: string }> = {
+  succeeded: { icon: 'check', tone: 'text-muted', word: 'Done' },
+  problems: { icon: 'triangle-alert', tone: 'text-danger', word: 'Finished with problems' },
+  cancelled: { icon: 'ban', tone: 'text-muted', word: 'Cancelled' },
+  stopped: { icon: 'square', tone: 'text-muted', word: 'Stopped' },
+  failed: { icon: 'circle-x', tone: 'text-danger', word: 'Failed' },
+};
+
+export function RunBar() {
+  const store = useEditorStore();
+  const run = useEditor((state) => state.run);
+  const mayRun = useEditor((state) => state.mayRun);
+  const readOnly = useEditor((state) => state.readOnly);
+  const { stop, stopping } = useRunFrom();
+  if (!run) return null;
+  const over = isOver(run);
+  const end = run.state === 'running' ? null : ENDS[run.state];
+  const took =
+    run.startedAt && run.endedAt ? duration((Date.parse(run.endedAt) - Date.parse(run.startedAt)) / 1000) : null;
+  return (
+    <section className="float runbar" aria-label={`Run ${run.number}`}>
+      {end ? (
+        <Icon name={end.icon} className={end.tone} />
+      ) : (
+        <Ring value={run.progress} size={20} of={run.id} label={`Run ${run.number}`} />
+      )}
+      <div>
+        <b className="label">
+          {run.dryRun ? 'Rehearsal' : 'Run'} {run.number}
+          {run.version !== null && <span className="faint font-normal"> of v{run.version}</span>}
+        </b>
+        <span className="t-12 muted">
+          {end ? [run.summary || end.word, took].filter(Boolean).join(' · ') : runSentence(run)}
+        </span>
+      </div>
+      {!over && mayRun && (
+        <Button size="sm" busy={stopping} onClick={stop}>
+          {stopping ? 'Stopping' : 'Stop'}
+        </Button>
+      )}
+      {over && (
+        <span className="flex-row! inline-flex gap-1">
+          <Link
+            className="btn sm"
+            to="/w/$workspaceId/runs/$runId"
+            params={{ workspaceId: store.getState().workspaceId, runId: run.id }}
+          >
+            Results
+          </Link>
+          {!readOnly && (
+            <IconButton
+              icon="x"
+              label="Take this run off the canvas"
+              onClick={() => {
+                store.getState().set({ runId: null });
+                store.getState().showRun(null);
+              }}
+            />
+          )}
+        </span>
+      )}
+    </section>
+  );
+}
