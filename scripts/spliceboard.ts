@@ -228,7 +228,7 @@ async function isRecording(client: Client, graph: Graph, input: Graph['inputs'][
 async function findOrImport(client: Client, which: string): Promise<string> {
   const { api, workspaceId } = client;
   if (which.endsWith('.json')) {
-    return (await api.pipelines.import.mutate({ workspaceId, json: readJson(which) })).id;
+    return (await api.pipelines.import.mutate({ workspaceId, json: readJsonText(which) })).id;
   }
   return findPipeline(client, which);
 }
@@ -259,9 +259,12 @@ async function findBrand(client: Client, name: string | undefined): Promise<stri
   );
 }
 
-function readJson(file: string): Json {
+/** The file's text, refused here where it is no JSON: the sentence names the file. */
+function readJsonText(file: string): string {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Json;
+    const text = readFileSync(file, 'utf8');
+    JSON.parse(text);
+    return text;
   } catch (error) {
     throw new CommandError(`${path.resolve(file)} cannot be read as JSON: ${(error as Error).message}.`);
   }
@@ -363,13 +366,16 @@ async function runs(client: Client, _rest: string[], options: Options): Promise<
   const { items } = await api.runs.list.query({ workspaceId, ...(pipelineId ? { pipelineId } : {}) });
   if (options.json) console.log(JSON.stringify(items));
   else if (items.length === 0) console.log('No runs yet.');
-  else table(items.map((row) => [`${row.number}`, row.pipelineName, row.state, row.startedAt, row.summary]));
+  else table(items.map((row) => [`${row.number}`, row.pipelineName, row.state, row.startedAt]));
   return 0;
 }
 
 async function importPipeline(client: Client, [file]: string[], options: Options): Promise<number> {
   if (!file) throw new CommandError('Which file?', 'npm run spliceboard -- import FILE.json');
-  const { id } = await client.api.pipelines.import.mutate({ workspaceId: client.workspaceId, json: readJson(file) });
+  const { id } = await client.api.pipelines.import.mutate({
+    workspaceId: client.workspaceId,
+    json: readJsonText(file),
+  });
   console.log(options.json ? JSON.stringify({ id }) : `Imported: ${client.url}/w/${client.workspaceId}/p/${id}`);
   return 0;
 }
@@ -378,7 +384,7 @@ async function exportPipeline(client: Client, [which]: string[], options: Option
   if (!which) throw new CommandError('Which pipeline?', 'npm run spliceboard -- pipelines lists them.');
   const pipelineId = await findPipeline(client, which);
   const { json } = await client.api.pipelines.export.query({ workspaceId: client.workspaceId, pipelineId });
-  const text = JSON.stringify(json, null, options.json ? 0 : 2);
+  const text = options.json ? json : JSON.stringify(JSON.parse(json), null, 2);
   if (options.out === undefined) console.log(text);
   else {
     await writeFile(options.out, `${text}\n`);

@@ -33,7 +33,7 @@ afterAll(async () => {
 describe('pipelines travel as JSON', () => {
   test('an imported pipeline is listed, and exported unchanged', async () => {
     const file = path.join(folder, 'only-ingest.json');
-    writeFileSync(file, JSON.stringify({ name: 'Only ingest', graph: GRAPH }));
+    writeFileSync(file, JSON.stringify({ spliceboard: 1, name: 'Only ingest', graph: GRAPH }));
     const imported = await run('import', file, '--json');
     expect(imported).toMatchObject({ code: 0 });
     expect((await run('pipelines')).out).toContain('Only ingest');
