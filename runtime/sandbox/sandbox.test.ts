@@ -318,6 +318,19 @@ test('a loop in one run takes the runs of its plugin along, not those of others,
   expect(await other).toEqual({ ok: true, value: 'well' });
 });
 
+test('who comes after a plugin that did not even stop when its isolate was taken away is not blamed for it', async () => {
+  await using sandbox = await own();
+  const limits = { wallMs: 5_000, cpuMs: 100, memoryMb: 32 };
+  const deaf = '() => { Error.prepareStackTrace = () => { for (;;); }; throw new Error(); }';
+  for (const body of [deaf, "() => { JSON.parse('[' + '[],'.repeat(2e7) + '[]]'); }"]) {
+    const guilty = sandbox.run(running(body, {}, { limits }));
+    expect(await guilty).toMatchObject({ ok: false, childLost: 'own' });
+    expect(await resultOf(running('(ctx) => ctx.media.probe({})', {}, { onCall: () => after(600, 1) }), sandbox)).toBe(
+      1,
+    );
+  }
+});
+
 // ---------------------------------------------------------------- contexts
 
 test('a realm is kept for the runs of one key, and never seen by another key or after forget', async () => {

@@ -134,6 +134,8 @@ type Pending = {
   timers: NodeJS.Timeout[];
   isCancelled: boolean;
 };
+/** `guilty` is the run to blame, `nobody` where it has ended already, `unknown` where it cannot be told. */
+type Death = { error: ErrorJson; guilty: Pending | 'nobody' | 'unknown' };
 type Child = {
   process: ConfinedProcess;
   socket: Duplex;
@@ -146,7 +148,7 @@ type Child = {
   restsSince: number;
   isDraining: boolean;
   isGone: boolean;
-  death: { error: ErrorJson; guilty: Pending | null } | null;
+  death: Death | null;
   guestPid: number;
   pongCpuMs: number;
   pinged: boolean;
@@ -295,7 +297,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
               isReady(true);
             } else hear(child, message);
           },
-          () => end(child, crashed('it sent a broken frame'), null),
+          () => end(child, crashed('it sent a broken frame'), 'unknown'),
         ),
       );
       void confined.exited.then(({ code, signal }) => {
@@ -304,7 +306,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         const how = complaint.trim().split('\n').slice(0, 3).join(' ').slice(0, 300);
         gone(
           child,
-          child.death ?? { error: crashed(`${signal ?? `exit ${code}`}${how ? ` (${how})` : ''}`), guilty: null },
+          child.death ?? { error: crashed(`${signal ?? `exit ${code}`}${how ? ` (${how})` : ''}`), guilty: 'unknown' },
         );
       });
       return child;
@@ -313,15 +315,15 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     }
   }
 
-  /** SIGKILL to the group; its runs learn of it in `gone`. `guilty` is known where one run alone can be blamed. */
-  function end(child: Child, error: ErrorJson, guilty: Pending | null): void {
+  /** SIGKILL to the group; its runs learn of it in `gone`. */
+  function end(child: Child, error: ErrorJson, guilty: Death['guilty']): void {
     if (child.isGone) return;
     child.death ??= { error, guilty };
     child.isDraining = true;
     child.process.kill();
   }
 
-  function gone(child: Child, death: { error: ErrorJson; guilty: Pending | null }): void {
+  function gone(child: Child, death: Death): void {
     if (child.isGone) return;
     child.isGone = true;
     everyone.delete(child);
@@ -329,11 +331,11 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     for (const [key, other] of children) if (other === child) children.delete(key);
     child.socket.destroy();
     const lost = [...child.runs.values()];
-    const guilty = death.guilty ?? (lost.length === 1 ? (lost[0] ?? null) : null);
+    const guilty = death.guilty === 'unknown' && lost.length === 1 ? lost[0] : death.guilty;
     for (const pending of lost) {
       if (pending === guilty) finish(child, pending, { ok: false, error: death.error, childLost: 'own' });
       else {
-        if (!guilty) suspects.set(suspectKey(pending.request), Date.now() + SUSPECT_MS);
+        if (guilty === 'unknown') suspects.set(suspectKey(pending.request), Date.now() + SUSPECT_MS);
         finish(child, pending, { ok: false, error: neighbour(), childLost: 'neighbour' });
       }
     }
@@ -345,15 +347,23 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   const isWorn = (child: Child) => child.count >= recycleAfterRuns || Date.now() - child.startedAt > recycleAfterMs;
   const RETIRED = crashed('it was retired');
 
+  /** Takes it out of service: it ends what it has, a new child serves its workspace. */
+  function replace(child: Child): void {
+    child.isDraining = true;
+    for (const [key, other] of children) if (other === child) children.delete(key);
+    const leaving = [...everyone].filter((each) => each.isDraining && !isResting(each));
+    if (leaving.length > mostChildren && leaving[0]) end(leaving[0], RETIRED, 'nobody');
+  }
+
   function refillSpare(): void {
     if (!wantsSpare || isClosed || spare) return;
     setTimeout(() => {
       if (isClosed || spare) return;
       void startChild().then(
         async (child) => {
-          if (isClosed || spare) end(child, RETIRED, null);
+          if (isClosed || spare) end(child, RETIRED, 'unknown');
           else spare = child;
-          if (!(await child.ready)) end(child, crashed('it did not start'), null);
+          if (!(await child.ready)) end(child, crashed('it did not start'), 'unknown');
         },
         () => undefined, // the next run tries again and reports
       );
@@ -365,10 +375,8 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       if (isClosed) return undefined;
       const known = children.get(key);
       if (known && !known.isDraining && isWorn(known)) {
-        // leaves its place: a new child serves the workspace while this one ends what it has
-        known.isDraining = true;
-        children.delete(key);
-        if (isResting(known)) end(known, RETIRED, null);
+        replace(known);
+        if (isResting(known)) end(known, RETIRED, 'unknown');
       } else if (known && !known.isDraining) return known;
       else if (known) children.delete(key);
       const already = starting.get(key);
@@ -385,7 +393,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
           continue;
         }
         for (const [other, child] of children) if (child === resting) children.delete(other);
-        end(resting, RETIRED, null);
+        end(resting, RETIRED, 'unknown');
       }
       const start = (async () => {
         let child = spare;
@@ -393,7 +401,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         if (!child || child.isDraining) child = await startChild();
         child.workspaceId = workspaceId;
         if (!(await child.ready)) {
-          end(child, crashed('it did not start'), null);
+          end(child, crashed('it did not start'), 'unknown');
           return undefined;
         }
         child.startedAt = Date.now();
@@ -427,7 +435,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     const isSwollen = (usageOf(child.guestPid)?.residentBytes ?? 0) > residentBytes * RESTING_SHARE;
     if (child.isDraining || isSwollen || isWorn(child)) {
       child.isDraining = true;
-      end(child, RETIRED, null);
+      end(child, RETIRED, 'unknown');
     } else slots.shift()?.(); // somebody may have this place
   }
 
@@ -445,7 +453,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       return;
     }
     if (kind === FRAME.doomed) {
-      end(child, crashed('an isolate in it did not stop'), null);
+      end(child, crashed('an isolate in it did not stop'), 'nobody');
       return;
     }
     const pending = child.runs.get(run);
@@ -459,8 +467,10 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         else finish(child, pending, { ok: false, error: result.error });
       } else if (kind === FRAME.verdict) {
         const { error, lost } = Verdict.parse(JSON.parse(text));
+        // its isolate may still be dying, its memory may still be held: nobody new goes into this process
+        if (lost === 'own') replace(child);
         finish(child, pending, { ok: false, error, ...(lost ? { childLost: lost } : {}) });
-      } else end(child, crashed('it sent a frame of an unknown kind'), null);
+      } else end(child, crashed('it sent a frame of an unknown kind'), 'unknown');
     } catch {
       if (kind === FRAME.result) {
         const { protocol: error } = CANCEL_ERRORS;
@@ -569,7 +579,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       let isClose = false;
       for (const child of everyone) {
         if (isResting(child)) {
-          if (child !== spare && Date.now() - child.restsSince > restMs) end(child, RETIRED, null);
+          if (child !== spare && Date.now() - child.restsSince > restMs) end(child, RETIRED, 'unknown');
           else if (child !== spare) isBusy = true;
           continue;
         }
@@ -581,7 +591,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         }
         const usage = usageOf(child.guestPid);
         if (!usage) continue;
-        if (usage.residentBytes > residentBytes) end(child, tooMuchMemory(residentBytes), null);
+        if (usage.residentBytes > residentBytes) end(child, tooMuchMemory(residentBytes), 'unknown');
         else if (usage.residentBytes > residentBytes / 2) isClose = true;
         watchCpu(child, usage.cpuMs);
       }
@@ -604,7 +614,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       child.pinged = true;
       child.pongCpuMs = cpuMs;
       child.socket.write(frame(FRAME.ping));
-    } else if (cpuMs - child.pongCpuMs > DEAF_CPU_MS) end(child, crashed('it no longer answered'), null);
+    } else if (cpuMs - child.pongCpuMs > DEAF_CPU_MS) end(child, crashed('it no longer answered'), 'unknown');
   }
 
   if (wantsSpare) spare = await startChild();
@@ -626,7 +636,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       clearTimeout(timer);
       const all = [...everyone];
       for (const child of all) {
-        end(child, CANCEL_ERRORS.cancelled, null);
+        end(child, CANCEL_ERRORS.cancelled, 'unknown');
       }
       for (const wake of slots.splice(0)) wake();
       await Promise.all(all.map((child) => child.process.exited));

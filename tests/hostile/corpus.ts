@@ -318,7 +318,7 @@ export const CORPUS: readonly Case[] = [
     name: 'returns a text of 40 MB',
     code: plugin("() => ({ text: 'x'.repeat(4e7) })"),
     weak: (messages) => JSON.stringify(messages.at(-1)?.result ?? '').length > 3e7,
-    fails: ['SANDBOX_OUTPUT', 'SANDBOX_MEMORY'],
+    fails: ['SANDBOX_OUTPUT', 'SANDBOX_MEMORY', 'SANDBOX_CPU'],
     memoryMb: 256,
   },
   {
@@ -383,7 +383,7 @@ export const CORPUS: readonly Case[] = [
     name: 'sends the host a call of 20 MB',
     code: plugin("async (ctx) => ({ got: await ctx.media.probe({ text: 'x'.repeat(2e7) }) })"),
     weak: (messages) => messages.some(({ call }) => call === 'media.probe'),
-    fails: ['CALL_TOO_LARGE', 'SANDBOX_MEMORY'],
+    fails: ['CALL_TOO_LARGE', 'SANDBOX_MEMORY', 'SANDBOX_CPU'],
     memoryMb: 128,
   },
   {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NodeError } from '../../nodes/contract.ts';
 import { digestOf } from '../../runtime/bundle.ts';
@@ -23,7 +24,7 @@ function runWeakly({ code, inputs = '{}' }: Case): Promise<WeakOutcome> {
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
-      ['--max-old-space-size=512', path.join(import.meta.dirname, 'weak-host.mjs')],
+      ['--max-old-space-size=512', fileURLToPath(new URL('./weak-host.mjs', import.meta.url))],
       {
         stdio: ['pipe', 'pipe', 'ignore'],
         env: {},
