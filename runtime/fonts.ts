@@ -237,16 +237,14 @@ const nearest = (weights: readonly number[], wanted: number) =>
   weights.reduce((best, weight) => (Math.abs(weight - wanted) < Math.abs(best - wanted) ? weight : best));
 
 /** Signs that only steer how others join: they are left out, the parts are drawn one by one. */
-const JOINERS =
-  /[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]|[\u{1f3fb}-\u{1f3ff}]|[\u{e0000}-\u{e007f}]/gu;
+const JOINERS = /\p{Cf}|\p{Variation_Selector}|\p{Emoji_Modifier}/gu;
+
+/** All but the line break. */
+const CONTROLS = /(?!\n)\p{Cc}/gu;
 
 /** Text as it will be drawn: composed, without control characters and joiners. */
 export function drawable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-  return text
-    .normalize('NFC')
-    .replace(JOINERS, '')
-    .replace(/[\u0000-\u0009\u000b-\u001f\u007f]/g, ' ');
+  return text.normalize('NFC').replace(JOINERS, '').replace(CONTROLS, ' ');
 }
 
 /** The font that draws a character, or undefined where none has it. */
@@ -273,12 +271,12 @@ export function undrawable(text: string, family: string, weight: number): string
   return [...missing];
 }
 
-/** The text in runs that one font draws each. Spaces stay with what stands before them; undrawable signs are left out. */
+/** The text in runs that one font draws each. Spaces are the main font's; undrawable signs are left out. */
 export function runsOf(text: string, family: string, weight: number): { text: string; face: Face }[] {
   const runs: { text: string; face: Face }[] = [];
   const main = faceFor(0x61, family, weight)!;
   for (const char of drawable(text)) {
-    const chosen = isSpace(char) ? (runs.at(-1)?.face ?? main) : faceFor(char.codePointAt(0)!, family, weight);
+    const chosen = isSpace(char) ? main : faceFor(char.codePointAt(0)!, family, weight);
     if (!chosen) continue;
     const last = runs.at(-1);
     if (last && last.face === chosen) last.text += char;

@@ -114,9 +114,13 @@ const safeText = (text: string) =>
 export class AssFile {
   readonly faces = new Map<string, Face>();
   readonly #events: string[] = [];
+  readonly #base: Face;
   readonly #width: number;
   readonly #height: number;
   constructor(width: number, height: number) {
+    // libass draws nothing at all, shapes included, where the style's font cannot be found
+    this.#base = runsOf('a', 'Instrument Sans', 400)[0]!.face;
+    this.faces.set(this.#base.name, this.#base);
     this.#width = width;
     this.#height = height;
   }
@@ -175,7 +179,7 @@ export class AssFile {
       '',
       '[V4+ Styles]',
       'Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding',
-      'Style: P,none,40,&H00FFFFFF,&H00FFFFFF,&H00000000,&H00000000,0,0,0,0,100,100,0,0,1,0,0,7,0,0,0,1',
+      `Style: P,${this.#base.name},40,&H00FFFFFF,&H00FFFFFF,&H00000000,&H00000000,0,0,0,0,100,100,0,0,1,0,0,7,0,0,0,1`,
       '',
       '[Events]',
       'Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text',

@@ -155,14 +155,23 @@ async function prepare(scope: StepScope, root: Parsed): Promise<{ root: unknown;
           },
         );
       }
-      const used = runsOf(children, here.family, here.weight).map((run) => run.face);
-      for (const face of used) faces.set(face.name, face);
-      if (used.length > 0)
-        Object.assign(drawn, {
-          fontFamily: [...new Set(used.map((face) => face.name))].map((name) => `'${name}'`).join(', '),
-          fontWeight: 400,
-        });
-      props.children = drawable(children);
+      const runs = runsOf(children, here.family, here.weight);
+      for (const run of runs) faces.set(run.face.name, run.face);
+      const named = (used: Face[]) => ({
+        fontFamily: [...new Set(used.map((face) => `'${face.name}'`))].join(', '),
+        fontWeight: 400,
+      });
+      // satori sets the space behind an emoji in the emoji's font, so such lines are drawn run by run
+      if (runs.some((run) => run.face.family === 'Noto Emoji')) {
+        Object.assign(drawn, { alignItems: 'baseline' });
+        props.children = runs.map((run) => ({
+          type: 'div',
+          props: { style: { ...named([run.face]), whiteSpace: 'pre' }, children: run.text },
+        }));
+      } else {
+        if (runs.length > 0) Object.assign(drawn, named(runs.map((run) => run.face)));
+        props.children = drawable(children);
+      }
     } else if (children) {
       const inner: unknown[] = [];
       for (const child of children) inner.push(await walk(child, here));
