@@ -66,7 +66,7 @@ export function assetRows(db: Database, workspaceId: string, options: { internal
 /** Newest first; `cursor` is the `next` of the page before. */
 export async function listAssets(
   tx: WorkspaceTx,
-  filter: { kind?: AssetRow['kind']; query?: string; cursor?: string; limit?: number } = {},
+  filter: { kind?: AssetRow['kind']; given?: boolean; query?: string; cursor?: string; limit?: number } = {},
 ): Promise<{ items: { asset: AssetRow; createdAt: string; attribution: string | null }[]; next: string | null }> {
   const limit = Math.min(filter.limit ?? 50, 200);
   let query = tx
@@ -77,6 +77,7 @@ export async function listAssets(
     .orderBy('sha256', 'desc')
     .limit(limit + 1);
   if (filter.kind) query = query.where('kind', '=', filter.kind);
+  if (filter.given) query = query.where(sql<boolean>`made_from = '{}'`); // people gave it: no run made it
   if (filter.query)
     query = query.where(sql<boolean>`facts ->> 'name' ilike ${`%${filter.query.replace(/[\\%_]/g, '\\$&')}%`}`);
   if (filter.cursor) {
@@ -96,6 +97,20 @@ export async function listAssets(
     })),
     next: rows.length > limit && last ? `${last.created_at.toISOString()}_${last.sha256}` : null,
   };
+}
+
+/** One asset as screens show it; undefined where this workspace has none. */
+export async function assetFacts(
+  tx: WorkspaceTx,
+  sha256: string,
+): Promise<{ asset: AssetRow; createdAt: string; attribution: string | null } | undefined> {
+  const row = await tx
+    .selectFrom('asset')
+    .select(['facts', 'created_at', 'attribution'])
+    .where('sha256', '=', sha256)
+    .where('is_internal', '=', false)
+    .executeTakeFirst();
+  return row && { asset: row.facts as AssetRow, createdAt: row.created_at.toISOString(), attribution: row.attribution };
 }
 
 /** Takes the row away and gives back the storage key whose bytes may go; undefined where there was none. */

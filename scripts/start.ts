@@ -180,11 +180,11 @@ async function start(settings: Settings, begun: Stop[]): Promise<void> {
   });
   begun.push(() => running.close());
   phase('server listens');
-  await server.ensureLocalOwner({ dataDir: data.path });
+  await server.ensureLocalOwner(running);
   await healthy(url);
   phase('healthy');
   console.log(`\nSpliceboard ${version} is ready at ${url}`);
-  console.log(`Sign in with this link, once: ${await server.makeOwnerLink({ dataDir: data.path, url })}`);
+  console.log(`Sign in with this link, once: ${await server.makeOwnerLink(running)}`);
   console.log(`Everything is kept in ${data.path}. Ctrl-C stops it.\n`);
   const marker = path.join(data.path, 'sample');
   if (existsSync(marker)) return;

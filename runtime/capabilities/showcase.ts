@@ -7,7 +7,15 @@ import * as z from 'zod';
 import type { Database } from '../../db/connect.ts';
 import { type PageRow, pageByKey, publishPage, setPageState } from '../../db/showcase.ts';
 import { inWorkspace } from '../../db/workspace.ts';
-import { Asset, Captions, Clip, type HttpReply, type HttpRequest, MediaAsset, Transcript } from '../../nodes/contract.ts';
+import {
+  Asset,
+  Captions,
+  Clip,
+  type HttpReply,
+  type HttpRequest,
+  MediaAsset,
+  Transcript,
+} from '../../nodes/contract.ts';
 import type { StepScope } from './capability.ts';
 
 export const SHOWCASE_HOST = 'showcase.spliceboard.internal';
@@ -74,9 +82,14 @@ export function showcaseSend(options: ShowcaseOptions) {
           if (!parsed.success) return reply(422, { error: z.prettifyError(parsed.error).slice(0, 500) });
           const { title, visibility } = parsed.data;
           const assets = assetsOf(parsed.data);
-          const known = await tx.selectFrom('asset').select('sha256').where('sha256', 'in', ['', ...assets]).execute();
+          const known = await tx
+            .selectFrom('asset')
+            .select('sha256')
+            .where('sha256', 'in', ['', ...assets])
+            .execute();
           const missing = assets.filter((asset) => !known.some((row) => row.sha256 === asset));
-          if (missing.length > 0) return reply(422, { error: `The file ${missing[0]!.slice(0, 12)} is not in this workspace.` });
+          if (missing.length > 0)
+            return reply(422, { error: `The file ${missing[0]!.slice(0, 12)} is not in this workspace.` });
           const page = await publishPage(tx, {
             brandId: scope.brandId,
             key,

@@ -1,0 +1,38 @@
+/** What the server's parts share: made once in main.ts. */
+import type { FastifyRequest } from 'fastify';
+import type pg from 'pg';
+import type { MemberRole } from '../db/accounts.ts';
+import type { Database } from '../db/connect.ts';
+import type { AssetStore } from '../runtime/assets.ts';
+import type { SealKey } from '../runtime/seal.ts';
+import type { NodeTypes } from './node-types.ts';
+import type { RunHub } from './run-hub.ts';
+import type { Auth } from './session.ts';
+import type { Template } from './templates.ts';
+import type { Member } from './trpc.ts';
+
+export type Services = {
+  db: Database;
+  /** Role `app`, for what is not a tenant's: workers, node types. */
+  appPool: pg.Pool;
+  authPool: pg.Pool;
+  auth: Auth;
+  sealKey: SealKey;
+  dataDir: string;
+  version: string;
+  /** Where people reach this installation; the local address where no public one is set. */
+  url: string;
+  /** The https address the outside world can reach, or null. */
+  publicUrl: string | null;
+  nodeTypes: NodeTypes;
+  templates: Template[];
+  hub: RunHub;
+  /** One workspace's assets; `internal` for the compressed values of steps. */
+  storeFor(workspaceId: string, options?: { internal?: boolean }): AssetStore;
+};
+
+/** For raw routes: the same rules as procedures. Throws a `Problem`. */
+export type Authorize = (
+  request: FastifyRequest,
+  wanted: { workspaceId: string; role: MemberRole; brandId?: string },
+) => Promise<Member>;

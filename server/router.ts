@@ -1,0 +1,28 @@
+/** All procedures, by noun. `AppRouter` is the editor's door: a type, nothing of it is bundled. */
+import { engines, speech } from './engines.ts';
+import { pipelines } from './pipelines.ts';
+import { runs } from './runs.ts';
+import { assets, catalogue, health, settings, templates } from './settings.ts';
+import { showcase } from './showcase/router.ts';
+import { router } from './trpc.ts';
+import { brands, invitations, members, session, tokens, workspaces } from './workspaces.ts';
+
+export const appRouter = router({
+  session,
+  workspaces,
+  brands,
+  members,
+  invitations,
+  tokens,
+  catalogue,
+  templates,
+  pipelines,
+  runs,
+  assets,
+  engines,
+  speech,
+  settings,
+  showcase,
+  health,
+});
+export type AppRouter = typeof appRouter;

@@ -1,0 +1,434 @@
+/** Runs: start, look, watch live, cancel, try again, correct. */
+import * as z from 'zod';
+import { audit, usersById } from '../db/accounts.ts';
+import { getBrand } from '../db/brands.ts';
+import { getPipeline, pipelineVersion } from '../db/pipelines.ts';
+import {
+  cancelRun,
+  clearOverride,
+  getStep,
+  latestFor,
+  listRuns,
+  listSteps,
+  type RunSnapshot,
+  retrySteps,
+  runSnapshot,
+  setOverride,
+  startRun,
+} from '../db/runs.ts';
+import { LONGEST_VALUE_BYTES, loadValue, storeValue } from '../db/values.ts';
+import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
+import { type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
+import { dependentsOf, firstSteps, isTrouble, rebuild } from '../runtime/graph/advance.ts';
+import { downstreamOf } from '../runtime/graph/frames.ts';
+import { Graph } from '../runtime/graph/graph.ts';
+import { planOf } from '../runtime/graph/plan.ts';
+import { problems } from '../runtime/graph/validate.ts';
+import type { Services } from './deps.ts';
+import { notFound, Problem } from './problem.ts';
+import { type Manifests, type RunEvent, RunRow, RunView, runRow, runView, StepView, stepView } from './run-view.ts';
+import { isAtLeast, memberOf, memberProcedure, router, runProcedure } from './trpc.ts';
+
+const RULES = { dependentsOf, rebuild, isTrouble } as Parameters<typeof retrySteps>[2];
+const Path = z.array(z.number().int().nonnegative()).max(8);
+const At = z.object({ nodeId: z.string().max(40), path: Path });
+const VALUE_BYTES = 8 * 1024 * 1024;
+const POLL_MS = 2_000;
+/** At most 20 views a second. */
+const PAUSE_MS = 50;
+const AUTHORITY_MS = 60_000;
+
+/** The graph with a run's inputs and settings put in; refused names are said, never ignored. */
+export function configured(
+  graph: Graph,
+  inputs: Record<string, unknown>,
+  set: readonly { node: string; field: string; value: unknown }[],
+): Graph {
+  const result = structuredClone(graph);
+  const put = (id: string, field: string, value: unknown) => {
+    const node = result.nodes.find((each) => each.id === id || each.name === id);
+    if (!node) {
+      throw new Problem('BAD_REQUEST', 'NODE_UNKNOWN', `There is no node named ${id}.`, {
+        hint: `The nodes are ${result.nodes.map((each) => each.name).join(', ')}.`,
+      });
+    }
+    node.config[field] = value as never;
+  };
+  for (const [name, value] of Object.entries(inputs)) {
+    const input = result.inputs.find((each) => each.name === name);
+    if (!input) {
+      throw new Problem('BAD_REQUEST', 'INPUT_UNKNOWN', `This pipeline has no input named ${name}.`, {
+        hint:
+          result.inputs.length > 0
+            ? `It takes ${result.inputs.map((each) => each.name).join(', ')}.`
+            : 'It takes none.',
+      });
+    }
+    put(input.node, input.field, value);
+  }
+  for (const { node, field, value } of set) put(node, field, value);
+  return result;
+}
+
+/** A node and all it takes from, directly or not. */
+function upTo(graph: Graph, target: string): Graph {
+  const keep = new Set([target]);
+  const walk = [target];
+  for (let id = walk.pop(); id !== undefined; id = walk.pop()) {
+    for (const edge of graph.edges) {
+      if (edge.to.node === id && !keep.has(edge.from.node)) {
+        keep.add(edge.from.node);
+        walk.push(edge.from.node);
+      }
+    }
+  }
+  return {
+    ...graph,
+    nodes: graph.nodes.filter((node) => keep.has(node.id)),
+    edges: graph.edges.filter((edge) => keep.has(edge.from.node) && keep.has(edge.to.node)),
+    inputs: graph.inputs.filter((input) => keep.has(input.node)),
+  };
+}
+
+async function manifestsOf(services: Services): Promise<Manifests> {
+  const types = await services.nodeTypes.all();
+  return new Map([...types].map(([id, { manifest }]) => [id, manifest]));
+}
+
+async function viewOf(services: Services, snapshot: RunSnapshot): Promise<RunView> {
+  const by = snapshot.run.startedBy;
+  const users = await usersById(services.authPool, by === null ? [] : [by]);
+  const names = new Map([...users].map(([id, user]) => [id, user.name]));
+  return runView(snapshot, await manifestsOf(services), names);
+}
+
+/** The manifest of one node of a run, by the run's own graph. */
+async function manifestIn(
+  services: Services,
+  tx: WorkspaceTx,
+  runId: string,
+  nodeId: string,
+): Promise<ManifestJson | undefined> {
+  const row = await tx.selectFrom('run').select('graph').where('id', '=', runId).executeTakeFirst();
+  const graph = Graph.safeParse(row?.graph);
+  const type = graph.data?.nodes.find((node) => node.id === nodeId)?.type;
+  return type === undefined ? undefined : (await manifestsOf(services)).get(type);
+}
+
+async function bytesOf(services: Services, workspaceId: string, sha256: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await services.storeFor(workspaceId, { internal: true }).read(sha256)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+export const runs = router({
+  /** Starts a run of a version or of the draft. Its row and its first wake-up are written in one transaction. */
+  start: memberProcedure('editor')
+    .input(
+      z.object({
+        pipelineId: z.uuid(),
+        brandId: z.uuid(),
+        version: z.union([z.number().int().positive(), z.enum(['draft', 'latest'])]).default('draft'),
+        inputs: z.record(z.string().max(40), z.json()).default({}),
+        set: z
+          .array(z.object({ node: z.string().max(80), field: z.string().max(60), value: z.json() }))
+          .max(200)
+          .default([]),
+        dryRun: z.boolean().default(false),
+        /** Runs this node and what it needs. */
+        only: z.string().max(40).optional(),
+        /** Makes this node and what follows it anew, whatever is stored. */
+        from: z.string().max(40).optional(),
+        /** Benches only: nothing stored is used and nothing of it is found later. */
+        nonce: z.string().max(80).optional(),
+      }),
+    )
+    .output(z.object({ runId: z.string(), number: z.number() }))
+    .mutation(async ({ ctx, input }) => {
+      const types = await ctx.services.nodeTypes.all();
+      const manifests = await manifestsOf(ctx.services);
+      return ctx.inWorkspace(async (tx) => {
+        const brand = await getBrand(tx, input.brandId);
+        if (!brand) throw notFound('This brand');
+        const pipeline = await getPipeline(tx, input.pipelineId);
+        if (!pipeline) throw notFound('This pipeline');
+        const number =
+          input.version === 'draft' ? null : input.version === 'latest' ? pipeline.publishedVersion : input.version;
+        if (input.version === 'latest' && number === null) {
+          throw new Problem('PRECONDITION_FAILED', 'NOT_PUBLISHED', `${pipeline.name} has no published version yet.`, {
+            hint: 'Publish it, or run the draft.',
+          });
+        }
+        const version = number === null ? undefined : await pipelineVersion(tx, pipeline.id, number);
+        if (number !== null && !version) throw notFound(`Version ${number}`);
+        const whole = configured(Graph.parse(version ? version.graph : pipeline.graph), input.inputs, input.set);
+        const graph = input.only === undefined ? whole : upTo(whole, input.only);
+        const found = problems(graph, manifests, { ready: true }).filter((problem) => problem.severity === 'error');
+        if (graph.nodes.length === 0) {
+          throw new Problem('PRECONDITION_FAILED', 'PIPELINE_EMPTY', 'There is nothing to run yet.', {
+            hint: 'Drag a node from the palette, or start from a template.',
+          });
+        }
+        if (found.length > 0) {
+          throw new Problem('PRECONDITION_FAILED', 'PIPELINE_NOT_READY', found[0]!.message, {
+            hint: found[0]!.hint,
+            details: found,
+          });
+        }
+        const plan = planOf(graph, manifests);
+        const pins = Object.fromEntries(
+          [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
+            const known = types.get(type)!;
+            return [type, { version: known.manifest.version, digest: known.behaviour }];
+          }),
+        );
+        const started = await startRun(tx, {
+          pipelineId: pipeline.id,
+          version: number,
+          brandId: brand.id,
+          graph,
+          plan,
+          pins,
+          kit: brand.kit,
+          first: firstSteps(plan),
+          afresh: input.from === undefined ? [] : [input.from, ...downstreamOf(graph, input.from)],
+          dryRun: input.dryRun,
+          nonce: input.nonce ?? null,
+          startedBy: ctx.member.userId,
+        });
+        await audit(tx, ctx.member.userId, 'run.start', { run: started.runId, pipeline: pipeline.id, brand: brand.id });
+        return started;
+      });
+    }),
+
+  list: memberProcedure('sponsor-viewer')
+    .input(
+      z.object({
+        pipelineId: z.uuid().optional(),
+        state: z.enum(['running', 'succeeded', 'problems', 'cancelled', 'stopped', 'failed']).optional(),
+        cursor: z
+          .string()
+          .regex(/^\d{1,10}$/)
+          .nullish(),
+        limit: z.number().int().min(1).max(100).optional(),
+      }),
+    )
+    .output(z.object({ items: z.array(RunRow), next: z.string().nullable() }))
+    .query(async ({ ctx, input }) => {
+      const page = await ctx.inWorkspace((tx) =>
+        listRuns(tx, {
+          ...(input.pipelineId ? { pipelineId: input.pipelineId } : {}),
+          ...(input.brandId ? { brandId: input.brandId } : {}),
+          ...(input.state ? { state: input.state } : {}),
+          ...(input.cursor ? { cursor: input.cursor } : {}),
+          ...(input.limit ? { limit: input.limit } : {}),
+          ...(ctx.member.brands === null ? {} : { brandIds: ctx.member.brands }),
+        }),
+      );
+      const users = await usersById(ctx.services.authPool, [
+        ...new Set(page.items.flatMap((run) => (run.startedBy === null ? [] : [run.startedBy]))),
+      ]);
+      const names = new Map([...users].map(([id, user]) => [id, user.name]));
+      return { items: page.items.map((run) => runRow(run, names)), next: page.next };
+    }),
+
+  get: runProcedure('sponsor-viewer')
+    .output(RunView)
+    .query(async ({ ctx, input }) => {
+      const snapshot = await ctx.inWorkspace((tx) => runSnapshot(tx, input.runId));
+      if (!snapshot) throw notFound('This run');
+      return viewOf(ctx.services, snapshot);
+    }),
+
+  latestFor: memberProcedure('sponsor-viewer')
+    .input(z.object({ pipelineId: z.uuid(), brandId: z.uuid() }))
+    .output(RunView.nullable())
+    .query(async ({ ctx, input }) => {
+      const snapshot = await ctx.inWorkspace(async (tx) => {
+        const runId = await latestFor(tx, input.pipelineId, input.brandId);
+        return runId === undefined ? undefined : runSnapshot(tx, runId);
+      });
+      return snapshot ? viewOf(ctx.services, snapshot) : null;
+    }),
+
+  /** One page of a node's steps, in path order. */
+  steps: runProcedure('sponsor-viewer')
+    .input(
+      z.object({
+        nodeId: z.string().max(40),
+        cursor: z
+          .string()
+          .regex(/^[\d.]{0,60}$/)
+          .nullish(),
+        limit: z.number().int().min(1).max(200).optional(),
+      }),
+    )
+    .output(z.object({ items: z.array(StepView), next: z.string().nullable() }))
+    .query(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const manifest = await manifestIn(ctx.services, tx, input.runId, input.nodeId);
+        const page = await listSteps(tx, input.runId, input.nodeId, {
+          ...(input.cursor ? { cursor: input.cursor } : {}),
+          ...(input.limit ? { limit: input.limit } : {}),
+        });
+        return { items: page.items.map((row) => stepView(row, manifest)), next: page.next };
+      }),
+    ),
+
+  step: runProcedure('sponsor-viewer')
+    .input(At)
+    .output(StepView)
+    .query(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const row = await getStep(tx, input.runId, input.nodeId, input.path);
+        if (!row) throw notFound('This step');
+        return stepView(row, await manifestIn(ctx.services, tx, input.runId, input.nodeId));
+      }),
+    ),
+
+  /** One whole output, up to 8 MB. */
+  value: runProcedure('sponsor-viewer')
+    .input(At.extend({ port: z.string().max(40) }))
+    .output(z.object({ value: z.json() }))
+    .query(async ({ ctx, input }) => {
+      const row = await ctx.inWorkspace((tx) => getStep(tx, input.runId, input.nodeId, input.path));
+      const stored = row && Object.hasOwn(row.outputs, input.port) ? row.outputs[input.port] : undefined;
+      if (!stored) throw notFound('This output');
+      if (stored.bytes > VALUE_BYTES) {
+        throw new Problem('PAYLOAD_TOO_LARGE', 'VALUE_TOO_LARGE', 'This output is too long to show.', {
+          hint: 'Download it instead.',
+        });
+      }
+      const value = await loadValue(stored, (sha256) => bytesOf(ctx.services, input.workspaceId, sha256));
+      return { value: value as z.infer<ReturnType<typeof z.json>> };
+    }),
+
+  cancel: runProcedure('editor')
+    .output(z.object({ cancelled: z.boolean() }))
+    .mutation(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const cancelled = await cancelRun(tx, input.runId, 'Cancelled by a person.');
+        if (cancelled) await audit(tx, ctx.member.userId, 'run.cancel', { run: input.runId });
+        return { cancelled };
+      }),
+    ),
+
+  /** Tries failed or cancelled steps again, all of the run's or some; the same run goes on. */
+  retry: runProcedure('editor')
+    .input(z.object({ nodeId: z.string().max(40).optional(), path: Path.optional() }))
+    .output(z.object({}))
+    .mutation(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const again = await retrySteps(
+          tx,
+          {
+            runId: input.runId,
+            ...(input.nodeId === undefined ? {} : { nodeId: input.nodeId }),
+            ...(input.path === undefined ? {} : { path: input.path }),
+          },
+          RULES,
+        );
+        if (!again.ok) throw new Problem('CONFLICT', 'NOTHING_TO_RETRY', again.reason);
+        await audit(tx, ctx.member.userId, 'run.retry', { run: input.runId, node: input.nodeId ?? null });
+        return {};
+      }),
+    ),
+
+  /** Puts a person's value in the place of an output; what follows is made again, nothing else. */
+  override: runProcedure('editor')
+    .input(At.extend({ port: z.string().max(40), value: z.json() }))
+    .output(z.object({}))
+    .mutation(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const manifest = await manifestIn(ctx.services, tx, input.runId, input.nodeId);
+        const declared =
+          manifest && Object.hasOwn(manifest.outputs, input.port) ? manifest.outputs[input.port]! : undefined;
+        if (!declared) throw notFound('This output');
+        const schema: z.ZodType = declared.list ? z.array(PORT_TYPES[declared.type]) : PORT_TYPES[declared.type];
+        const value = schema.safeParse(input.value);
+        if (!value.success) {
+          throw new Problem(
+            'BAD_REQUEST',
+            'CORRECTION_INVALID',
+            `This is no ${declared.type}: ${z.prettifyError(value.error)}`.slice(0, 500),
+          );
+        }
+        const store = ctx.services.storeFor(input.workspaceId, { internal: true });
+        const output = await storeValue(value.data, declared.list, async (bytes) => {
+          if (bytes.byteLength > LONGEST_VALUE_BYTES)
+            throw new Problem('PAYLOAD_TOO_LARGE', 'VALUE_TOO_LARGE', 'This is too long.');
+          return (await store.putBytes(bytes, { kind: 'file', mime: 'application/gzip' })).asset;
+        });
+        const again = await setOverride(
+          tx,
+          {
+            runId: input.runId,
+            nodeId: input.nodeId,
+            path: input.path,
+            port: input.port,
+            output,
+            value: value.data,
+            by: ctx.member.userId,
+          },
+          RULES,
+        );
+        if (!again.ok) throw new Problem('CONFLICT', 'NOT_FINISHED', again.reason);
+        await audit(tx, ctx.member.userId, 'run.override', { run: input.runId, node: input.nodeId, port: input.port });
+        return {};
+      }),
+    ),
+
+  clearOverride: runProcedure('editor')
+    .input(At.extend({ port: z.string().max(40) }))
+    .output(z.object({}))
+    .mutation(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const again = await clearOverride(tx, input, RULES);
+        if (!again.ok) throw new Problem('CONFLICT', 'NO_CORRECTION', again.reason);
+        await audit(tx, ctx.member.userId, 'run.clear-override', { run: input.runId, node: input.nodeId });
+        return {};
+      }),
+    ),
+
+  /** First the whole run, then what changed; ends with the run. Authority is checked again each minute. */
+  watch: runProcedure('sponsor-viewer').subscription(async function* ({
+    ctx,
+    input,
+    signal,
+  }): AsyncGenerator<RunEvent> {
+    const abort = signal ?? new AbortController().signal;
+    const seen = new Map<string, string>();
+    let head = '';
+    let checkedAt = Date.now();
+    let isFirst = true;
+    while (!abort.aborted) {
+      if (Date.now() - checkedAt > AUTHORITY_MS) {
+        const member = await memberOf(ctx.services.db, ctx.caller, {
+          workspaceId: input.workspaceId,
+          role: 'sponsor-viewer',
+        });
+        if (!isAtLeast(member.role, 'sponsor-viewer')) return;
+        checkedAt = Date.now();
+      }
+      const changed = ctx.services.hub.changed(input.runId, POLL_MS, abort); // before reading: nothing is missed
+      const snapshot = await inWorkspace(ctx.services.db, input.workspaceId, (tx) => runSnapshot(tx, input.runId));
+      if (!snapshot) throw notFound('This run');
+      const run = await viewOf(ctx.services, snapshot);
+      const nodes = run.nodes.filter((node) => {
+        const now = JSON.stringify(node);
+        const isNew = seen.get(node.nodeId) !== now;
+        seen.set(node.nodeId, now);
+        return isNew;
+      });
+      const { state, progress, etaMs } = run;
+      const newHead = JSON.stringify([state, progress, etaMs]);
+      if (isFirst) yield { kind: 'snapshot', run };
+      else if (nodes.length > 0 || newHead !== head) yield { kind: 'nodes', state, progress, etaMs, nodes };
+      isFirst = false;
+      head = newHead;
+      if (state !== 'running') return;
+      await changed;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }),
+});

@@ -1,0 +1,251 @@
+/**
+ * Resumable uploads (tus 1.0.0) at /api/uploads, and POST /api/uploads/:id/finish, which compares the whole file's
+ * SHA-256 with the sender's own, looks at its first bytes, and puts it into the workspace's store.
+ * An upload belongs to the user and workspace that began it and survives restarts of the server.
+ * Errors: UPLOAD_INCOMPLETE, UPLOAD_DIGEST, UPLOAD_TYPE, TOO_LARGE, DISK_FULL, NOT_FOUND.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, mkdirSync } from 'node:fs';
+import { link, open, rm, stat, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { FileStore } from '@tus/file-store';
+import { Server as TusServer } from '@tus/server';
+import type { FastifyInstance } from 'fastify';
+import * as z from 'zod';
+import { addSidecar, findAsset } from '../db/assets.ts';
+import { sendErrand } from '../db/errands.ts';
+import { beginUpload, finishUpload, getUpload, removeUpload, uploadOwner } from '../db/uploads.ts';
+import { inWorkspace } from '../db/workspace.ts';
+import type { Asset } from '../nodes/contract.ts';
+import { SNIFF_BYTES, sniff } from '../runtime/sniff.ts';
+import type { Authorize, Services } from './deps.ts';
+import { notFound, Problem, toProblem } from './problem.ts';
+import { callerOf } from './session.ts';
+
+/** The largest recording; SPLICEBOARD_UPLOAD_GB changes it. */
+const MOST_BYTES = Number(process.env.SPLICEBOARD_UPLOAD_GB ?? 10) * 1024 ** 3;
+/** Kept free: the database on the same disk must never stand still. */
+const SPARE_BYTES = 512 * 1024 ** 2;
+const EXPIRES_MS = 7 * 86_400_000;
+const SIDECAR_BYTES = 8 * 1024 ** 2;
+
+const Finish = z.object({
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sidecarOf: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+});
+
+export function registerUploads(app: FastifyInstance, services: Services, authorize: Authorize): void {
+  const folder = path.join(services.dataDir, 'uploads');
+  mkdirSync(folder, { recursive: true });
+  const store = new FileStore({ directory: folder, expirationPeriodInMilliseconds: EXPIRES_MS });
+  const fileOf = (id: string) => path.join(folder, id);
+  const tus = new TusServer({
+    path: '/api/uploads',
+    datastore: store,
+    maxSize: MOST_BYTES,
+    respectForwardedHeaders: false,
+    relativeLocation: true,
+    namingFunction: () => randomBytes(16).toString('hex'),
+    async onUploadCreate(request, upload) {
+      const { workspaceId = '', filename } = upload.metadata ?? {};
+      const caller = callers.get(request);
+      if (!z.uuid().safeParse(workspaceId).success || !caller) throw refusal(notFound('This workspace'));
+      const bytes = upload.size ?? 0;
+      const { bavail, bsize } = await statfs(folder);
+      if (bytes + SPARE_BYTES > bavail * bsize) {
+        throw refusal(
+          new Problem(
+            'PRECONDITION_FAILED',
+            'DISK_FULL',
+            `The disk has no room for this file: it needs ${megabytes(bytes)}, ${megabytes(Math.max(0, bavail * bsize - SPARE_BYTES))} are left.`,
+            { hint: 'Free some space, then try again.', retry: 'person' },
+          ),
+        );
+      }
+      const name = (filename ?? 'recording').slice(0, 300);
+      await inWorkspace(services.db, workspaceId!, (tx) =>
+        beginUpload(tx, { id: upload.id, userId: caller, name, bytes }),
+      );
+      return {};
+    },
+    async onResponseError(_request, error) {
+      if ('status_code' in error && 'body' in error) return error as { status_code: number; body: string };
+      return undefined;
+    },
+  });
+  const callers = new WeakMap<Request, string>();
+  const original = tus.handle.bind(tus);
+
+  app.addContentTypeParser('application/offset+octet-stream', (_request, _payload, done) => done(null));
+  app.route({
+    method: ['POST', 'PATCH', 'HEAD', 'DELETE', 'OPTIONS'],
+    url: '/api/uploads',
+    handler: (request, reply) => handle(request, reply),
+  });
+  app.route({
+    method: ['PATCH', 'HEAD', 'DELETE', 'OPTIONS'],
+    url: '/api/uploads/:id',
+    handler: (request, reply) => handle(request, reply),
+  });
+
+  /** Rights first, then tus takes the connection over. */
+  async function handle(
+    request: import('fastify').FastifyRequest,
+    reply: import('fastify').FastifyReply,
+  ): Promise<void> {
+    const { id } = request.params as { id?: string };
+    const caller = await callerOf(services, request.headers);
+    if (!caller) throw new Problem('UNAUTHORIZED', 'SIGN_IN', 'Sign in first.');
+    const workspaceId =
+      id === undefined
+        ? metadataOf(request.headers['upload-metadata']).workspaceId
+        : (await ownerOf(id, caller.userId)).workspaceId;
+    await authorize(request, {
+      workspaceId: z.uuid().catch('00000000-0000-0000-0000-000000000000').parse(workspaceId),
+      role: 'editor',
+    });
+    reply.hijack();
+    // The web request that tus makes of this one is only known inside its hooks: they find the caller by this header.
+    request.raw.headers['x-spliceboard-user'] = caller.userId;
+    await original(request.raw, reply.raw);
+  }
+  const create = tus.options.onUploadCreate!;
+  tus.options.onUploadCreate = (request, upload) => {
+    callers.set(request, request.headers.get('x-spliceboard-user') ?? '');
+    return create(request, upload);
+  };
+
+  async function ownerOf(id: string, userId: string): Promise<{ workspaceId: string }> {
+    const owner = /^[0-9a-f]{32}$/.test(id) ? await uploadOwner(services.db, id) : undefined;
+    if (!owner || owner.userId !== userId) throw notFound('This upload');
+    return owner;
+  }
+
+  app.post('/api/uploads/:id/finish', async (request): Promise<{ asset: Asset }> => {
+    const { id } = request.params as { id: string };
+    const caller = await callerOf(services, request.headers);
+    if (!caller) throw new Problem('UNAUTHORIZED', 'SIGN_IN', 'Sign in first.');
+    const { workspaceId } = await ownerOf(id, caller.userId);
+    await authorize(request, { workspaceId, role: 'editor' });
+    const wanted = Finish.safeParse(request.body);
+    if (!wanted.success) throw new Problem('BAD_REQUEST', 'INPUT_INVALID', 'The SHA-256 of the file is missing.');
+    const { sha256, sidecarOf } = wanted.data;
+    const inside = <T>(work: Parameters<typeof inWorkspace<T>>[2]) => inWorkspace(services.db, workspaceId, work);
+    const upload = await inside((tx) => getUpload(tx, id));
+    if (!upload) throw notFound('This upload');
+    const recording = sidecarOf === undefined ? undefined : await inside((tx) => findAsset(tx, sidecarOf));
+    if (sidecarOf !== undefined && !recording) throw notFound('The recording of this file');
+    if (upload.asset !== null) {
+      const done = await inside((tx) => findAsset(tx, upload.asset!));
+      if (done) return { asset: done.asset };
+    }
+    const file = fileOf(id);
+    const size = (await stat(file).catch(() => undefined))?.size;
+    if (size === undefined) throw notFound('This upload');
+    if (size !== upload.bytes) {
+      throw new Problem(
+        'CONFLICT',
+        'UPLOAD_INCOMPLETE',
+        `${upload.name} is not complete: ${size} of ${upload.bytes} bytes arrived.`,
+        {
+          hint: 'Resume the upload.',
+          retry: 'later',
+        },
+      );
+    }
+    const found = await sha256Of(file);
+    if (found !== sha256) {
+      await forget();
+      throw new Problem(
+        'CONFLICT',
+        'UPLOAD_DIGEST',
+        `${upload.name} arrived changed: its checksum is not the one you sent.`,
+        {
+          hint: 'Upload it again.',
+          retry: 'person',
+        },
+      );
+    }
+    const kind = sniff(await head(file), upload.name);
+    if (!kind || (sidecarOf !== undefined && kind.kind !== 'text')) {
+      await forget();
+      throw new Problem(
+        'BAD_REQUEST',
+        'UPLOAD_TYPE',
+        `${upload.name} is not a recording or a text that can be read here.`,
+        {
+          hint: 'Video: MP4, MOV, MKV, WebM. Sound: MP3, WAV, M4A, FLAC, OGG. Text: TXT, MD; captions: SRT, WebVTT, JSON.',
+        },
+      );
+    }
+    if (sidecarOf !== undefined && size > SIDECAR_BYTES) {
+      await forget();
+      throw new Problem('PAYLOAD_TOO_LARGE', 'TOO_LARGE', `${upload.name} is too long for captions.`);
+    }
+    // A second name for the bytes: a server that is killed here finds the upload as it was.
+    const copy = `${file}.${randomBytes(6).toString('hex')}`;
+    await link(file, copy);
+    const asset = await services
+      .storeFor(workspaceId)
+      .putFile(copy, { kind: kind.kind, mime: kind.mime, name: upload.name });
+    await inside(async (tx) => {
+      if (sidecarOf !== undefined) await addSidecar(tx, sidecarOf, asset.asset, upload.name);
+      await finishUpload(tx, id, asset.asset);
+      if (asset.kind === 'video' || asset.kind === 'audio') {
+        await sendErrand(tx, workspaceId, { kind: 'inspect', input: { asset: asset.asset }, by: caller.userId });
+      }
+    });
+    await removeFiles();
+    return { asset };
+
+    async function removeFiles() {
+      await Promise.all([rm(file, { force: true }), rm(`${file}.json`, { force: true })]);
+    }
+    async function forget() {
+      await removeFiles();
+      await inside((tx) => removeUpload(tx, id));
+    }
+  });
+
+  const sweep = setInterval(() => void tus.cleanUpExpiredUploads().catch(() => {}), 3_600_000);
+  sweep.unref();
+  app.addHook('onClose', () => clearInterval(sweep));
+}
+
+const megabytes = (bytes: number) => `${Math.ceil(bytes / 1024 ** 2).toLocaleString('en')} MB`;
+
+function metadataOf(header: string | string[] | undefined): Record<string, string> {
+  const text = Array.isArray(header) ? header[0] : header;
+  return Object.fromEntries(
+    (text ?? '').split(',').map((pair) => {
+      const [name = '', value = ''] = pair.trim().split(' ');
+      return [name, Buffer.from(value, 'base64').toString('utf8')];
+    }),
+  );
+}
+
+/** tus answers with a status and a text; ours is the one error shape as JSON. */
+function refusal(problem: Problem): { status_code: number; body: string } {
+  const { status, problem: json } = toProblem(problem);
+  return { status_code: status, body: JSON.stringify({ problem: json }) };
+}
+
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+async function head(file: string): Promise<Uint8Array> {
+  const handle = await open(file);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(SNIFF_BYTES), 0, SNIFF_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
