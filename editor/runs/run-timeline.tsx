@@ -172,7 +172,7 @@ function Row({ node, view, icon, steps, begin, now, length, marks, chosen, onSho
 function short(view: NodeView | undefined): string {
   if (!view || view.state === 'idle') return '';
   const { counts } = view;
-  if (counts.total !== null && counts.total > 1) return `${counts.done} of ${counts.total}`;
+  if (counts.total !== null && counts.total > 1) return `${counts.done + counts.reused} of ${counts.total}`;
   const head = headState(view, 0);
   return head?.word ?? '';
 }

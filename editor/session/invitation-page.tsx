@@ -7,7 +7,7 @@ import { Button } from '../ui/button.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
 import { Field, Input } from '../ui/field.tsx';
 import { Door } from './door.tsx';
-import { meQuery } from './session.ts';
+import { meQuery, roleLabel, takeOneTimeLink } from './session.ts';
 
 /** As the server asks for. */
 const SHORTEST = 10;
@@ -16,22 +16,38 @@ export function InvitationPage() {
   const { token } = useParams({ strict: false }) as { token: string };
   const navigate = useNavigate();
   const me = useQuery(meQuery);
+  const invitation = useQuery({
+    queryKey: ['invitation', token],
+    queryFn: () => client.invitations.look.query({ token }),
+    retry: false,
+  });
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
   const [asked, setAsked] = useState(false);
   const accept = useMutation({
     mutationFn: (account: { name: string; password: string } | null) =>
       client.invitations.accept.mutate({ token, ...(account ?? {}) }),
-    onSuccess: async () => {
-      // A new account may or may not be signed in by the same answer.
-      const seen = await queryClient.fetchQuery({ ...meQuery, staleTime: 0 }).catch(() => null);
-      if (seen) await navigate({ to: '/', replace: true });
-      else await navigate({ to: '/sign-in', search: { ready: true }, replace: true });
+    onSuccess: async ({ workspaceId, signIn }) => {
+      if (signIn !== null && !(await takeOneTimeLink(signIn))) {
+        await navigate({ to: '/sign-in', search: { ready: true }, replace: true });
+        return;
+      }
+      await queryClient.invalidateQueries(meQuery);
+      await navigate({ to: '/w/$workspaceId', params: { workspaceId }, replace: true });
     },
   });
+  if (invitation.error)
+    return (
+      <Door title="This link does not open">
+        <ErrorOf error={invitation.error} />
+      </Door>
+    );
+  if (!invitation.data) return null;
+  const { workspace, email, role } = invitation.data;
+  const title = `Join ${workspace}`;
   if (me.data)
     return (
-      <Door title="You are invited" lead={`You join as ${me.data.user.name} (${me.data.user.email}).`}>
+      <Door title={title} lead={`You join as ${me.data.user.name} (${me.data.user.email}), ${roleLabel(role)}.`}>
         {accept.error && <ErrorOf error={accept.error} />}
         <Button look="main" size="lg" busy={accept.isPending} onClick={() => accept.mutate(null)}>
           Join the workspace
@@ -45,7 +61,7 @@ export function InvitationPage() {
     if (name.trim() !== '' && password.length >= SHORTEST) accept.mutate({ name: name.trim(), password });
   };
   return (
-    <Door title="You are invited" lead="Choose a name and a password for your account.">
+    <Door title={title} lead={`You are invited as ${roleLabel(role)}. Choose a name and a password for ${email}.`}>
       <form onSubmit={submit}>
         {accept.error && <ErrorOf error={accept.error} />}
         <Field label="Your name" error={asked && name.trim() === '' ? 'A name tells others who did what.' : null}>
@@ -84,7 +100,8 @@ export function InvitationPage() {
         </Button>
       </form>
       <p className="t-12 muted">
-        Have an account already? <a href={`/sign-in?to=/invitation/${token}`}>Sign in first</a>.
+        Have an account already? <a href={`/sign-in?to=${encodeURIComponent(`/invitation/${token}`)}`}>Sign in first</a>
+        .
       </p>
     </Door>
   );

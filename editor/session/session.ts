@@ -78,6 +78,16 @@ export async function signIn(email: string, password: string): Promise<ShownProb
   };
 }
 
+/** Signs in by the secret of a one-time link; false where it was used already. */
+export async function takeOneTimeLink(token: string): Promise<boolean> {
+  const reply = await fetch('/api/auth/one-time-link', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ token }),
+  });
+  return reply.ok;
+}
+
 /** Ends the session on the server and forgets everything this tab has read. */
 export async function signOut(): Promise<void> {
   await fetch('/api/auth/sign-out', {

@@ -142,7 +142,7 @@ function Chosen({ value, workspaceId, onClear }: { value: RecordingValue; worksp
     enabled: sha256 !== '',
     staleTime: 60_000,
   });
-  const asset = data ? ('asset' in data && typeof data.asset === 'object' ? data.asset : data) : null;
+  const asset = data?.asset ?? null;
   if ('url' in value)
     return (
       <div className="row rounded-2 bg-well p-2">

@@ -5,8 +5,9 @@ import { client } from '../api.ts';
 
 /** What a run made names what it was made from. */
 export function isRecording(asset: Asset | null | undefined): asset is Asset {
-  return asset != null && ['video', 'audio', 'text'].includes(asset.kind) && asset.of === undefined;
+  return asset != null && KINDS.includes(asset.kind) && asset.of === undefined;
 }
+const KINDS: readonly string[] = ['video', 'audio', 'text'];
 
 export type StoredRecording = { asset: Asset; createdAt: string; attribution: string | null };
 
@@ -17,6 +18,7 @@ export const recordingsPage = (workspaceId: string, query: string) =>
     queryFn: async ({ pageParam }): Promise<{ items: StoredRecording[]; next: string | null }> => {
       const page = await client.assets.list.query({
         workspaceId,
+        given: true,
         ...(query === '' ? {} : { query }),
         ...(pageParam ? { cursor: pageParam } : {}),
       });

@@ -243,7 +243,7 @@ async function finish(id: string): Promise<void> {
     const asset = await tellFinished(job.tus.url, { sha256 });
     for (const file of job.sidecars) {
       set(id, { note: `Adds ${file.name}.` });
-      await sendSidecar(view.workspaceId, file, asset.asset);
+      await sendFile(view.workspaceId, file, asset.asset);
     }
     await forgetPlace(view.workspaceId, job.file);
     set(id, { state: 'done', asset, note: null });
@@ -261,7 +261,8 @@ async function forgetPlace(workspaceId: string, file: File): Promise<void> {
   for (const { urlStorageKey } of places) await defaultOptions.urlStorage.removeUpload(urlStorageKey);
 }
 
-async function sendSidecar(workspaceId: string, file: File, sidecarOf: string): Promise<void> {
+/** One small file at once, without a place on the list: captions that go along, a logo. */
+export async function sendFile(workspaceId: string, file: File, sidecarOf?: string): Promise<Asset> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const hashing = hashFile(file);
   const tus = tusOf(workspaceId, file, {
@@ -276,7 +277,7 @@ async function sendSidecar(workspaceId: string, file: File, sidecarOf: string): 
   });
   tus.start();
   await promise;
-  await tellFinished(tus.url ?? '', { sha256: await hashing.sha256, sidecarOf });
+  return tellFinished(tus.url ?? '', { sha256: await hashing.sha256, ...(sidecarOf ? { sidecarOf } : {}) });
 }
 
 function fail(id: string, problem: ShownProblem): void {
