@@ -75,6 +75,8 @@ export const Transcript = z.object({
   speech: z.array(Turn),
   /** Which engine made it and what it could not say: shown to people. */
   engine: z.object({ id: z.string(), label: z.string(), note: z.string().optional() }),
+  /** The `Clip.id` whose words these are: captions made from it find their clip again. */
+  of: z.string().max(200).optional(),
 });
 export type Transcript = z.infer<typeof Transcript>;
 

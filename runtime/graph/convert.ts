@@ -26,6 +26,7 @@ function clipAsTranscript(clip: Clip): Transcript {
     turns: [],
     speech: clip.words.length > 0 ? [{ start: clip.words[0]!.start, end: clip.words.at(-1)!.end }] : [],
     engine: { id: 'clip', label: 'The clip’s own words' },
+    of: clip.id,
   };
 }
 
