@@ -90,7 +90,6 @@ export type Settlement = {
   steps: SettledRow[];
   tokens: unknown[];
   made: MadeKey[];
-  gone: string[];
   troubles: number;
   /** The range goes on at this item; null: the strand is done. */
   goOn: number | null;
@@ -129,7 +128,7 @@ export function createLedger(pool: pg.Pool) {
     settle: (lease: Lease, settlement: Settlement) =>
       one<SettleResult | null>(
         'settle',
-        'select ledger_settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) as value',
+        'select ledger_settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as value',
         [
           lease.workspaceId,
           lease.strand,
@@ -138,7 +137,6 @@ export function createLedger(pool: pg.Pool) {
           text(settlement.steps),
           text(settlement.tokens),
           text(settlement.made),
-          text(settlement.gone),
           settlement.troubles,
           settlement.goOn,
           settlement.chain,
@@ -146,9 +144,9 @@ export function createLedger(pool: pg.Pool) {
         ],
       ),
 
-    /** `until` null: ready at once. `counts: false` gives the attempt back. `gone`: reuse keys it no longer makes. */
-    release: (lease: Lease, how: { until: Date | null; why: string | null; counts: boolean; gone: string[] }) =>
-      one<boolean>('release', 'select ledger_release($1, $2, $3, $4, $5, $6, $7, $8) as value', [
+    /** `until` null: ready at once. `counts: false` gives the attempt back. */
+    release: (lease: Lease, how: { until: Date | null; why: string | null; counts: boolean }) =>
+      one<boolean>('release', 'select ledger_release($1, $2, $3, $4, $5, $6, $7) as value', [
         lease.workspaceId,
         lease.strand,
         lease.worker,
@@ -156,7 +154,6 @@ export function createLedger(pool: pg.Pool) {
         how.until,
         how.why,
         how.counts,
-        text(how.gone),
       ]),
 
     halve: (lease: Lease, middle: number) =>

@@ -419,13 +419,10 @@ class StrandWork {
   async #settle(results: Result[], goOn: number | null): Promise<StrandEnd> {
     const made = results.flatMap((result) => (result.made ? [result.made] : []));
     for (const { key } of made) this.#promised.delete(key);
-    const gone = goOn === null ? [...this.#promised] : [];
-    if (goOn === null) this.#promised.clear();
     const settlement: Settlement = {
       steps: results.map((result) => result.row),
       tokens: results.flatMap((result) => tokensOf(this.#run.plan, this.#node.id, result.row.path, result.settled)),
       made,
-      gone,
       troubles: results.filter((result) => isTrouble(this.#node, result.settled.state)).length,
       goOn,
       chain: goOn === null && this.#hold.mayChain(),
@@ -439,8 +436,7 @@ class StrandWork {
   }
 
   async #release(how: { until: Date | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
-    const gone = how.until === null ? [] : [...this.#promised]; // who waits for it should not wait out our back-off
-    const isOurs = await this.#host.ledger.release(this.#lease, { ...how, gone });
+    const isOurs = await this.#host.ledger.release(this.#lease, how);
     return isOurs ? { kind: 'released', lanes: how.until === null ? [this.#claimed.strand.lane] : [] } : LOST;
   }
 

@@ -244,7 +244,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const isEarly = claimed.strand.attempts < 3;
     const until = new Date(Date.now() + (isEarly ? 1_000 : 15_000));
     const why = `Something went wrong on our side; trying again. (${String((error as Error)?.message ?? error).slice(0, 200)})`;
-    await ledger.release(lease, { until, why, counts: true, gone: [] }).catch(() => {}); // then the reaper does it
+    await ledger.release(lease, { until, why, counts: true }).catch(() => {}); // then the reaper does it
   }
 
   function planOf(claimed: Claimed): RunPlan {

@@ -159,6 +159,7 @@ create table reuse (
   primary key (workspace_id, key)
 );
 create index reuse_of_run on reuse (run_id) where state = 'making';
+create index reuse_of_strand on reuse (strand) where state = 'making';
 
 -- Replies of media and render operations, by the digest of method, arguments and engine.
 create table memo (

@@ -271,41 +271,41 @@ as $$
         began_at = coalesce(excluded.began_at, s.began_at), ended_at = excluded.ended_at
 $$;
 
--- Reuse keys that a strand has made (`made`: [{ key, outputs, facts, ambient }]) or gave up (`gone`: [key]);
--- whoever waited for them is ready again. Gives back whether anybody was.
-create function ledger_close_keys(held bigint, made jsonb, gone jsonb) returns boolean
+-- Reuse keys that a strand has made (`made`: [{ key, outputs, facts, ambient }]) and, where it is over (`rest`), all
+-- others it had promised; whoever waited for them is ready again. Gives back whether anybody was.
+create function ledger_close_keys(held bigint, made jsonb, rest boolean) returns boolean
   language plpgsql volatile
 as $$
 declare
   closed text[];
-  woken int;
+  dropped text[];
 begin
   with done as (
     update reuse r
        set state = 'made', outputs = m.outputs, facts = m.facts, ambient = coalesce(m.ambient, '{}'), made_at = clock_timestamp(), strand = null
       from jsonb_to_recordset(made) as m (key text, outputs jsonb, facts jsonb, ambient jsonb)
      where r.key = m.key and r.workspace_id = app_workspace_id() and r.strand = held and r.state = 'making'
-    returning r.key),
-  dropped as (
-    delete from reuse r using jsonb_array_elements_text(gone) as g (key)
-     where r.key = g.key and r.workspace_id = app_workspace_id() and r.strand = held and r.state = 'making'
     returning r.key)
-  select array_agg(key) into closed from (select key from done union all select key from dropped) both_kinds;
+  select array_agg(key) into closed from done;
+  if rest then
+    with gone as (delete from reuse r where r.strand = held and r.state = 'making' returning r.key)
+    select array_agg(key) into dropped from gone;
+  end if;
+  closed := closed || dropped;
   if closed is null then
     return false;
   end if;
   update strand set state = 'ready', waits_for = null, not_before = '-infinity', reason = null, fair_at = clock_timestamp()
    where waits_for = any (closed) and workspace_id = app_workspace_id();
-  get diagnostics woken = row_count;
-  return woken > 0;
+  return found;
 end $$;
 
 -- Writes what became of a strand's steps and everything that follows. Refused (null) unless the lease is current.
---   steps    settled steps, tokens: what they send, made/gone: reuse keys, troubles: how many of them are a problem
+--   steps    settled steps, tokens: what they send, made: reuse keys, troubles: how many of them are a problem
 --   go_on    null: the strand is done; n: its range goes on at item n
 --   chain    true: a single light successor is leased to the same worker at once and comes back loaded
 create function ledger_settle(
-  workspace uuid, held bigint, holder uuid, held_token int, steps jsonb, tokens jsonb, made jsonb, gone jsonb, troubles int,
+  workspace uuid, held bigint, holder uuid, held_token int, steps jsonb, tokens jsonb, made jsonb, troubles int,
   go_on int, chain boolean, known uuid[]
 ) returns jsonb
   language plpgsql volatile
@@ -337,7 +337,7 @@ begin
   else
     update strand set lo = go_on, attempts = 1 where id = held;
   end if;
-  if ledger_close_keys(held, made, gone) then
+  if ledger_close_keys(held, made, go_on is null) then
     perform door.wake('light'), door.wake('media');
   end if;
 
@@ -373,7 +373,7 @@ begin
 end $$;
 
 -- Gives a strand back: at once, at a time, or when another has made what it needs. `counts`: whether the attempt counts.
-create function ledger_release(workspace uuid, held bigint, holder uuid, held_token int, wait_until timestamptz, why text, counts boolean, gone jsonb)
+create function ledger_release(workspace uuid, held bigint, holder uuid, held_token int, wait_until timestamptz, why text, counts boolean)
   returns boolean
   language plpgsql volatile
 as $$
@@ -381,7 +381,9 @@ declare
   of_lane text;
 begin
   perform set_config('app.workspace_id', workspace::text, true);
-  if ledger_close_keys(held, '[]', gone) then
+  -- who waits for what it makes does not wait out its back-off
+  if wait_until is not null and exists (select from strand s where s.id = held and s.worker = holder and s.token = held_token)
+     and ledger_close_keys(held, '[]', true) then
     perform door.wake('light'), door.wake('media');
   end if;
   update strand s
@@ -424,6 +426,7 @@ begin
   if not found then
     return false;
   end if;
+  perform ledger_close_keys(held, '[]', true);
   update strand set hi = middle - 1, state = 'ready', worker = null, attempts = 0 where id = held;
   update run set open = open + 1 where id = of_run;
   perform door.wake('light');
@@ -515,8 +518,8 @@ end $$;
 
 grant execute on function ledger_inputs(uuid, jsonb, int[], int, int), ledger_load(bigint, uuid[]),
   ledger_claim(text, uuid, int, uuid[]), ledger_add_strands(uuid, jsonb), ledger_arrive(uuid, jsonb, jsonb),
-  ledger_write_steps(uuid, jsonb), ledger_close_keys(bigint, jsonb, jsonb),
-  ledger_settle(uuid, bigint, uuid, int, jsonb, jsonb, jsonb, jsonb, int, int, boolean, uuid[]),
-  ledger_release(uuid, bigint, uuid, int, timestamptz, text, boolean, jsonb),
+  ledger_write_steps(uuid, jsonb), ledger_close_keys(bigint, jsonb, boolean),
+  ledger_settle(uuid, bigint, uuid, int, jsonb, jsonb, jsonb, int, int, boolean, uuid[]),
+  ledger_release(uuid, bigint, uuid, int, timestamptz, text, boolean),
   ledger_halve(uuid, bigint, uuid, int, int), ledger_take_keys(uuid, bigint, uuid, int, jsonb, boolean),
   ledger_cancel(uuid, text), ledger_progress(uuid, jsonb) to app;

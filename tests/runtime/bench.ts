@@ -13,6 +13,7 @@ import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import type { BrandKit, ManifestJson } from '../../nodes/contract.ts';
 import type { InternalHost } from '../../runtime/broker.ts';
 import type { Capability } from '../../runtime/capabilities/capability.ts';
+import { httpCapability } from '../../runtime/capabilities/http.ts';
 import { type Catalogue, loadCatalogue } from '../../runtime/catalogue.ts';
 import { type Faults, NO_FAULTS } from '../../runtime/faults.ts';
 import { createFetcher } from '../../runtime/fetch.ts';
@@ -69,8 +70,10 @@ export async function openBench(options: BenchOptions = {}) {
     dir: TEST_NODES,
     cacheDir: path.join(os.tmpdir(), 'spliceboard-test-cache'),
   });
+  if (catalogue.broken.length > 0) throw new Error(JSON.stringify(catalogue.broken));
   const home = await database.workspace();
   const workers: Worker[] = [];
+  const fetcher = createFetcher();
 
   const inside = <T>(work: (tx: WorkspaceTx) => Promise<T>) => inWorkspace(database.db('app'), home.workspaceId, work);
 
@@ -88,9 +91,14 @@ export async function openBench(options: BenchOptions = {}) {
         assetsDir: path.join(folder, 'assets'),
         sandbox,
         catalogue,
-        capabilities: new Map((more.capabilities ?? options.capabilities ?? []).map((each) => [each.name, each])),
+        capabilities: new Map(
+          [...(more.capabilities ?? options.capabilities ?? []), httpCapability({ fetcher })].map((each) => [
+            each.name,
+            each,
+          ]),
+        ),
         internalHosts: new Map((more.internalHosts ?? options.internalHosts ?? []).map((each) => [each.host, each])),
-        fetcher: createFetcher(),
+        fetcher,
         faults: more.faults ?? options.faults ?? NO_FAULTS,
         log: (line, details) => bench.log.push(`${line} ${JSON.stringify(details)}`),
       });

@@ -1,6 +1,6 @@
 /** Joins texts with a comma. */
 import * as z from 'zod';
-import { defineManifest, port, type Run } from '../../../../nodes/contract.ts';
+import { defineManifest, port, type Run } from '../contract.ts';
 
 export const manifest = defineManifest({
   id: 'test.join',

@@ -1,6 +1,6 @@
 /** Makes a list of texts, one for each number from 1 to `count`. */
 import * as z from 'zod';
-import { defineManifest, port, type Run } from '../../../../nodes/contract.ts';
+import { defineManifest, port, type Run } from '../contract.ts';
 
 export const manifest = defineManifest({
   id: 'test.numbers',

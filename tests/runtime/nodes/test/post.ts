@@ -1,13 +1,6 @@
 /** Posts a text to a service of the tests, and can look whether it arrived. */
 import * as z from 'zod';
-import {
-  defineManifest,
-  type Lookup,
-  port,
-  type Run,
-  type Simulate,
-  unexpectedReply,
-} from '../../../../nodes/contract.ts';
+import { defineManifest, type Lookup, port, type Run, type Simulate, unexpectedReply } from '../contract.ts';
 
 export const manifest = defineManifest({
   id: 'test.post',

@@ -1,6 +1,6 @@
 /** Says a text loudly; fails on one, leaves out another. */
 import * as z from 'zod';
-import { defineManifest, NodeError, port, type Run } from '../../../../nodes/contract.ts';
+import { defineManifest, NodeError, port, type Run } from '../contract.ts';
 
 export const manifest = defineManifest({
   id: 'test.shout',

@@ -1,6 +1,6 @@
 /** Heavy work by a capability that leaves a mark for every call (tests/runtime/marks.ts). */
 import * as z from 'zod';
-import { defineManifest, port, type Run } from '../../../../nodes/contract.ts';
+import { defineManifest, port, type Run } from '../contract.ts';
 
 export const manifest = defineManifest({
   id: 'test.work',
