@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { EngineInfo, MediaAsset, Transcript } from '../contract.ts';
+import { type EngineInfo, type MediaAsset, NodeError, type Transcript } from '../contract.ts';
 import { fakeCtx } from '../testing.ts';
 import { joinParts, manifest } from './transcribe.ts';
 
@@ -58,10 +58,16 @@ test('auto takes the first engine there is', async () => {
 test('a service with jobs is asked in three recorded steps', async () => {
   const ctx = fakeCtx(manifest, {
     config: { engine: 'assemblyai', language: 'en', names: ['Digium'] },
-    replies: [[engine('assemblyai', true, { jobs: true })], { source: 'https://cdn/1' }, { job: 'j1' }, transcript()],
+    replies: [
+      [engine('assemblyai', true, { jobs: true })],
+      { source: 'https://cdn/1' },
+      { job: 'j1' },
+      transcript(),
+      { erased: true },
+    ],
   });
   await ctx.execute({ recording });
-  expect(ctx.calls.map((call) => call.method)).toEqual(['engines', 'upload', 'submit', 'transcribe']);
+  expect(ctx.calls.map((call) => call.method)).toEqual(['engines', 'upload', 'submit', 'transcribe', 'forget']);
   expect(ctx.calls[2]?.args).toEqual({
     engine: 'assemblyai',
     language: 'en',
@@ -69,6 +75,24 @@ test('a service with jobs is asked in three recorded steps', async () => {
     source: 'https://cdn/1',
   });
   expect(ctx.calls[3]?.args).toMatchObject({ job: 'j1' });
+});
+
+test('a job that failed at the service is ordered again; what cannot be erased loses no words', async () => {
+  const failed = new NodeError('SERVICE_JOB_FAILED', 'Server error.', { retry: 'later' });
+  const ctx = fakeCtx(manifest, {
+    config: { engine: 'assemblyai' },
+    replies: [
+      [engine('assemblyai', true, { jobs: true })],
+      { source: 'u' },
+      { job: 'j1' },
+      failed,
+      { job: 'j2' },
+      transcript(),
+      new NodeError('SERVICE_UNREACHABLE', 'No answer.'),
+    ],
+  });
+  await expect(ctx.execute({ recording })).resolves.toHaveProperty('transcript');
+  expect(ctx.lines.join(' ')).toMatch(/Ordered again.*not erased/);
 });
 
 test('a long recording is made in parts and joined in order; speakers of parts are not mixed up', async () => {

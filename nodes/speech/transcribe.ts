@@ -54,7 +54,7 @@ export const manifest = defineManifest({
       .default([])
       .meta({ title: 'Names and terms', help: 'Words the engine should know: people, products, places.' }),
   }),
-  capabilities: { media: ['speech'], ai: ['engines', 'plan', 'upload', 'submit', 'transcribe'] },
+  capabilities: { media: ['speech'], ai: ['engines', 'plan', 'upload', 'submit', 'transcribe', 'forget'] },
   fields: ['engine', 'language'],
   limits: { wallSeconds: 6 * 3600, attempts: 6 },
   example: {
@@ -146,13 +146,7 @@ async function throughEngine(ctx: Context, recording: MediaAsset, engine: Engine
     ...(names.length > 0 ? { names } : {}),
   };
   ctx.progress(0, `${engine.label}: the sound goes to ${engine.goesTo}.`);
-  if (engine.jobs) {
-    // Three recorded steps: after a crash the same job is asked for again, and nothing is paid twice.
-    const { source } = await ctx.ai.upload({ engine: engine.id, asset: recording.asset });
-    ctx.progress(0.3, 'Waiting for the transcript.');
-    const { job } = await ctx.ai.submit({ ...options, source });
-    return ctx.ai.transcribe({ ...options, asset: recording.asset, job });
-  }
+  if (engine.jobs) return throughJobs(ctx, recording, options);
   const { parts } = await ctx.ai.plan({ engine: engine.id, asset: recording.asset });
   const pieces: Transcript[] = [];
   for (const [index, part] of parts.entries()) {
@@ -160,6 +154,43 @@ async function throughEngine(ctx: Context, recording: MediaAsset, engine: Engine
     ctx.progress((index + 1) / parts.length, parts.length > 1 ? `Part ${index + 1} of ${parts.length}.` : undefined);
   }
   return joinParts(pieces, recording);
+}
+
+/** How often a job that failed at the service is ordered again. */
+const ORDERS = 3;
+
+/** Recorded step by step: after a crash the same job is asked for again, and nothing is paid twice. */
+async function throughJobs(
+  ctx: Context,
+  recording: MediaAsset,
+  options: { engine: string; language?: string; names?: string[] },
+): Promise<Transcript> {
+  const { engine } = options;
+  const { source } = await ctx.ai.upload({ engine, asset: recording.asset });
+  for (let order = 1; ; order++) {
+    ctx.progress(0.3, 'Waiting for the transcript.');
+    const { job } = await ctx.ai.submit({ ...options, source });
+    try {
+      const transcript = await ctx.ai.transcribe({ ...options, asset: recording.asset, job });
+      await forget(ctx, engine, job);
+      return transcript;
+    } catch (error) {
+      if ((error as Partial<NodeError>).code !== 'SERVICE_JOB_FAILED' || order === ORDERS) throw error;
+      ctx.log(`${(error as Error).message} Ordered again.`);
+    }
+  }
+}
+
+/** The words are here already: a service that does not answer now must not lose them. */
+async function forget(ctx: Context, engine: string, job: string): Promise<void> {
+  try {
+    const { erased } = await ctx.ai.forget({ engine, job });
+    ctx.log(
+      erased ? 'The service has erased the sound and the transcript.' : 'The service keeps the transcript, as set.',
+    );
+  } catch (error) {
+    ctx.log(`The service has not erased the transcript: ${(error as Error).message}`);
+  }
 }
 
 /** The parts' times already count from the recording's start; their speakers are not known to be the same people. */
