@@ -4,6 +4,7 @@
  *
  *   DATABASE_URL            required; a direct connection, no transaction pooler
  *   SPLICEBOARD_DATA        the data folder: assets, packed plugins, the sealing key
+ *   SPLICEBOARD_PUBLIC_URL  the address of published pages; SPLICEBOARD_PORT on this machine where absent
  *   SPLICEBOARD_SLOTS       heavy steps at one time; half the processors where absent
  *   SPLICEBOARD_SANDBOX     layers that must be there, with commas; without them plugins do not run
  */
@@ -31,6 +32,12 @@ async function sweepJobs(assetsDir: string): Promise<void> {
     const made = await stat(file).catch(() => undefined);
     if (made && made.mtimeMs < before) await rm(file, { recursive: true, force: true });
   }
+}
+
+/** Where Showcase pages are reached: the public address, else this machine's. */
+function publicUrlFrom(environment: NodeJS.ProcessEnv): string {
+  const { SPLICEBOARD_PUBLIC_URL: url, SPLICEBOARD_PORT: port } = environment;
+  return (url || `http://localhost:${port || 4400}`).replace(/\/$/, '');
 }
 
 type Running = { worker: Worker; close(): Promise<void> };
@@ -65,7 +72,12 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
       };
     }),
   );
-  const { capabilities, internalHosts } = await allCapabilities({ db, fetcher, dataDir });
+  const { capabilities, internalHosts } = await allCapabilities({
+    db,
+    fetcher,
+    dataDir,
+    publicUrl: publicUrlFrom(environment),
+  });
   const slots = Number(environment.SPLICEBOARD_SLOTS);
   const worker = await startWorker({
     url,

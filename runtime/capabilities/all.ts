@@ -11,15 +11,16 @@ import { assetsCapability } from './assets.ts';
 import type { Capability } from './capability.ts';
 import { httpCapability } from './http.ts';
 import { mediaCapability } from './media/media.ts';
+import { SHOWCASE_HOST, showcaseSend } from './showcase.ts';
 import { storeCapability } from './store.ts';
 
-export type CapabilitiesOptions = { db: Database; fetcher: Fetcher; dataDir: string };
+export type CapabilitiesOptions = { db: Database; fetcher: Fetcher; dataDir: string; publicUrl: string };
 export type Capabilities = {
   capabilities: ReadonlyMap<string, Capability>;
   internalHosts: ReadonlyMap<string, InternalHost>;
 };
 
-export async function allCapabilities({ db, fetcher }: CapabilitiesOptions): Promise<Capabilities> {
+export async function allCapabilities({ db, fetcher, publicUrl }: CapabilitiesOptions): Promise<Capabilities> {
   const media = mediaCapability();
   const capabilities: Capability[] = [
     media,
@@ -31,7 +32,7 @@ export async function allCapabilities({ db, fetcher }: CapabilitiesOptions): Pro
     httpCapability({ fetcher }),
     storeCapability({ db }),
   ];
-  const hosts: InternalHost[] = [];
+  const hosts: InternalHost[] = [{ host: SHOWCASE_HOST, handle: showcaseSend({ db, url: publicUrl }) }];
   return {
     capabilities: new Map(capabilities.map((capability) => [capability.name, capability])),
     internalHosts: new Map(hosts.map((host) => [host.host, host])),
