@@ -297,14 +297,17 @@ test('a cancelled run ends at once, its open call too, and the process lives on'
 test('a loop in one run takes the runs of its plugin along, not those of others, and says whose fault it was', async () => {
   await using sandbox = await own();
   const body = '(ctx, inputs) => { if (inputs.bad) for (;;); return ctx.media.probe({}); }';
-  let answer: (value: string) => void = () => {};
-  const onCall = () =>
-    new Promise<string>((resolve) => {
-      answer = resolve;
-    });
-  const sibling = sandbox.run(running(body, { bad: false }, { onCall: () => new Promise(() => {}) }));
-  const other = sandbox.run(running('(ctx) => ctx.media.probe({ other: 1 })', {}, { onCall }));
-  await after(100);
+  const { promise: answered, resolve: answer } = Promise.withResolvers<string>();
+  const [siblingWaits, otherWaits] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const waiting = (waits: { resolve: () => void }, reply: Promise<unknown>) => () => {
+    waits.resolve();
+    return reply;
+  };
+  const never = new Promise(() => {});
+  const sibling = sandbox.run(running(body, { bad: false }, { onCall: waiting(siblingWaits, never) }));
+  const asks = '(ctx) => ctx.media.probe({ other: 1 })';
+  const other = sandbox.run(running(asks, {}, { onCall: waiting(otherWaits, answered) }));
+  await Promise.all([siblingWaits.promise, otherWaits.promise]);
   const guilty = await sandbox.run(
     running(body, { bad: true }, { limits: { wallMs: 5_000, cpuMs: 150, memoryMb: 32 } }),
   );
@@ -370,11 +373,13 @@ test('a process belongs to one workspace and is never handed on', async () => {
 test('a workspace waits for a place while all others are busy', async () => {
   await using sandbox = await own({ mostChildren: 1 });
   const order: string[] = [];
-  const slow = resultOf(
-    running('(ctx) => ctx.media.probe({})', {}, { workspaceId: 'a', onCall: () => after(150, 1) }),
-    sandbox,
-  );
-  await after(50);
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const onCall = () => {
+    begin();
+    return after(150, 1);
+  };
+  const slow = resultOf(running('(ctx) => ctx.media.probe({})', {}, { workspaceId: 'a', onCall }), sandbox);
+  await begun;
   const next = resultOf(running('() => 1', {}, { workspaceId: 'b' }), sandbox);
   await Promise.all([slow.then(() => order.push('a')), next.then(() => order.push('b'))]);
   expect(order).toEqual(['a', 'b']);
@@ -394,9 +399,25 @@ test('who was alone in a process that died is told it was him; where two were, b
   await using sandbox = await own();
   const waits = (tag: string, onCall: () => Promise<unknown>) =>
     running(`(ctx) => ctx.media.probe({ tag: '${tag}' })`, {}, { onCall });
-  const never = () => new Promise(() => {});
-  const alone = sandbox.run(waits('a', never));
-  await after(250);
+  /** Runs that wait for the host, and the moment when all of them do. */
+  const started = async (tags: string[], answer: Promise<unknown>) => {
+    let left = tags.length;
+    const results: ReturnType<Sandbox['run']>[] = [];
+    await new Promise<void>((resolve) => {
+      for (const tag of tags) {
+        const onCall = () => {
+          left -= 1;
+          if (left === 0) resolve();
+          return answer;
+        };
+        results.push(sandbox.run(waits(tag, onCall)));
+      }
+    });
+    return results;
+  };
+  const never = new Promise(() => {});
+
+  const [alone] = await started(['a'], never);
   process.kill(sandbox.pids()[0]!, 'SIGKILL');
   expect(await alone).toMatchObject({
     ok: false,
@@ -404,17 +425,17 @@ test('who was alone in a process that died is told it was him; where two were, b
     childLost: 'own',
   });
 
-  const both = [sandbox.run(waits('a', never)), sandbox.run(waits('b', never))];
-  await after(250);
+  const both = await started(['a', 'b'], never);
   expect(sandbox.pids()).toHaveLength(1);
   process.kill(sandbox.pids()[0]!, 'SIGKILL');
   for (const result of await Promise.all(both)) {
     expect(result).toMatchObject({ ok: false, error: { code: 'SANDBOX_NEIGHBOUR' }, childLost: 'neighbour' });
   }
-  const answers = [sandbox.run(waits('a', () => after(300, 1))), sandbox.run(waits('b', () => after(300, 1)))];
-  await after(250);
+  const { promise: answer, resolve } = Promise.withResolvers();
+  const apart = await started(['a', 'b'], answer);
   expect(sandbox.pids()).toHaveLength(2);
-  expect(await Promise.all(answers)).toEqual([
+  resolve(1);
+  expect(await Promise.all(apart)).toEqual([
     { ok: true, value: 1 },
     { ok: true, value: 1 },
   ]);

@@ -116,6 +116,9 @@ test('a process dies with the one that started it, or is swept at the next start
     );
     const pid = Number(await new Promise<string>((resolve) => parent.stdout?.once('data', (d) => resolve(`${d}`))));
     expect(alive(pid)).toBe(true);
+    if (process.platform === 'linux') {
+      await expect.poll(() => readFile(`/proc/${pid}/comm`, 'utf8')).toBe('sleep\n'); // all its layers are on
+    }
     process.kill(parent.pid, 'SIGKILL'); // the parent alone; the child has a group of its own
     await parent.exited;
     const { layers } = await confinement();

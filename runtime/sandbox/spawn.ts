@@ -290,6 +290,8 @@ export async function spawnConfined(
       stdio.push(programFd);
     }
     const chain: string[] = [];
+    // first of all, so that no moment is left in which its parent could die unnoticed; a change of uid clears it again
+    if (have.setpriv && have.privileges.includes('--pdeathsig')) chain.push(have.setpriv, '--pdeathsig', 'KILL');
     if (have.prlimit) {
       chain.push(have.prlimit, '--core=0', `--nofile=${options.openFiles ?? OPEN_FILES}`);
       if (options.addressSpaceBytes) chain.push(`--as=${options.addressSpaceBytes}`);
