@@ -19,4 +19,4 @@ ENV NODE_ENV=production FFMPEG_PATH=/usr/bin/ffmpeg FFPROBE_PATH=/usr/bin/ffprob
 WORKDIR /app
 COPY --from=build /app /app
 # Root inside the container, so that each child can get a uid of its own; compose drops every capability not needed.
-CMD ["node", "server/main.ts"]
+CMD ["node", "scripts/serve.ts"]

@@ -2,7 +2,8 @@
  * The worker process: `node runtime/main.ts`. One Ctrl-C or SIGTERM drains it; so does the end of the process that
  * started it. Settings come from the environment:
  *
- *   DATABASE_URL            required; a direct connection, no transaction pooler
+ *   DATABASE_URL            required; a direct connection, no transaction pooler. `later`: loads its code meanwhile and
+ *                           waits for the message `{databaseUrl}` from the process that started it
  *   SPLICEBOARD_DATA        the data folder: assets, packed plugins, the sealing key
  *   SPLICEBOARD_PUBLIC_URL  the address of published pages; SPLICEBOARD_PORT on this machine where absent
  *   SPLICEBOARD_SLOTS       heavy steps at one time; half the processors where absent
@@ -107,6 +108,13 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
   };
 }
 
+/** `npm start` begins us beside the database, so that our code is loaded when that is ready. */
+async function settled(environment: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+  if (environment.DATABASE_URL !== 'later') return environment;
+  const { databaseUrl } = await new Promise<{ databaseUrl: string }>((resolve) => process.once('message', resolve));
+  return { ...environment, DATABASE_URL: databaseUrl };
+}
+
 async function main(): Promise<void> {
   let running: Running | undefined;
   let isEnding = false;
@@ -119,7 +127,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end());
   process.on('disconnect', () => void end()); // whoever started us has ended
   try {
-    running = await start(process.env);
+    running = await start(await settled(process.env));
     if (isEnding) await running.close();
   } catch (error) {
     console.error(`The worker cannot start: ${(error as Error).message}`);

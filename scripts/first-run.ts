@@ -52,7 +52,7 @@ async function keepRecording(
 ): Promise<void> {
   const { api, workspaceId } = client;
   const { revision } = await api.pipelines.get.query({ workspaceId, pipelineId });
-  await api.pipelines.apply.mutate({
+  await api.pipelines.edit.mutate({
     workspaceId,
     pipelineId,
     baseRevision: revision,

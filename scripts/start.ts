@@ -17,7 +17,6 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { checkDatabase, DatabaseError } from '../db/connect.ts';
-import { migrate } from '../db/migrate.ts';
 import { buildEditor, EDITOR } from './build-editor.ts';
 import { type DataFolder, openDataFolder, StartError } from './data-folder.ts';
 import { PostgresError, startPostgres } from './postgres.ts';
@@ -83,11 +82,15 @@ async function refuseBusyPort(port: number): Promise<void> {
 
 // ---------------------------------------------------------------- the worker
 
-type Worker = { pid(): number | undefined; stop(): Promise<void> };
+type Worker = { begin(databaseUrl: string): void; stop(): Promise<void> };
 
-/** Keeps one worker process alive. It shares no pipe with us but the one that tells it that we have ended. */
+/**
+ * Keeps one worker process alive. It loads its code at once and begins when it is told which database; it shares no pipe
+ * with us but the one that tells it so, and by its end that we have ended.
+ */
 function superviseWorker(env: NodeJS.ProcessEnv, say: (line: string) => void): Worker {
   let child: ChildProcess | undefined;
+  let databaseUrl: string | undefined;
   let stopping = false;
   let deaths = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -95,10 +98,11 @@ function superviseWorker(env: NodeJS.ProcessEnv, say: (line: string) => void): W
     const startedAt = Date.now();
     child = spawn(process.execPath, [path.join(root, 'runtime/main.ts')], {
       cwd: root,
-      env,
+      env: { ...env, DATABASE_URL: 'later' },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true, // Ctrl-C reaches us, and we tell it
     });
+    if (databaseUrl !== undefined && child.connected) child.send({ databaseUrl });
     child.once('exit', (code, signal) => {
       child = undefined;
       if (stopping) return;
@@ -110,7 +114,10 @@ function superviseWorker(env: NodeJS.ProcessEnv, say: (line: string) => void): W
   };
   begin();
   return {
-    pid: () => child?.pid,
+    begin(url) {
+      databaseUrl = url;
+      if (child?.connected) child.send({ databaseUrl });
+    },
     async stop() {
       stopping = true;
       clearTimeout(timer);
@@ -128,48 +135,52 @@ function superviseWorker(env: NodeJS.ProcessEnv, say: (line: string) => void): W
 // ---------------------------------------------------------------- start and stop
 
 type Stop = () => Promise<void>;
+/** In the order of stopping: nobody loses the database that it still works with. */
+const STOP_ORDER = ['server', 'worker', 'database', 'folder'] as const;
+type Begun = Partial<Record<(typeof STOP_ORDER)[number], Stop>>;
 
-/** Ends what was begun, last first; one that fails does not keep the others. */
-async function stopAll(begun: Stop[]): Promise<void> {
-  for (let stop = begun.pop(); stop; stop = begun.pop()) {
-    await stop().catch((error: unknown) => console.error(`While stopping: ${(error as Error).message}`));
+/** Ends what was begun; one that fails does not keep the others. */
+async function stopAll(begun: Begun): Promise<void> {
+  for (const name of STOP_ORDER) {
+    const stop = begun[name];
+    delete begun[name];
+    await stop?.().catch((error: unknown) => console.error(`While stopping: ${(error as Error).message}`));
   }
 }
 
-async function openDatabase(settings: Settings, data: DataFolder, begun: Stop[]): Promise<string> {
+async function openDatabase(settings: Settings, data: DataFolder, begun: Begun): Promise<string> {
   if (settings.databaseUrl) {
     await checkDatabase(settings.databaseUrl);
     return settings.databaseUrl;
   }
   const postgres = await startPostgres(path.join(data.path, 'postgres'), { untilWeEnd: true });
-  begun.push(() => postgres.stop());
+  begun.database = () => postgres.stop();
   phase('PostgreSQL ready');
   return postgres.url;
 }
 
-async function start(settings: Settings, begun: Stop[]): Promise<void> {
+async function start(settings: Settings, begun: Begun): Promise<void> {
   const url = `http://localhost:${settings.port}`;
   const data = openDataFolder(settings.data, version, url);
-  begun.push(async () => data.release());
+  begun.folder = async () => data.release();
   await refuseBusyPort(settings.port);
   phase('data folder taken');
-  // The slow things side by side: the editor's build (once per version), the database, and loading the server's code.
+  // The slow things side by side: the editor's build (once per version), the database, loading the code of server and worker.
+  const env = { ...process.env, SPLICEBOARD_DATA: data.path, SPLICEBOARD_PORT: String(settings.port) };
+  const worker = superviseWorker(env, (line) => console.error(line));
+  begun.worker = () => worker.stop();
   const [, databaseUrl, server] = await allSettled([
     buildEditor((line) => console.log(`First start: ${line}`)),
-    openDatabase(settings, data, begun),
+    openDatabase(settings, data, begun).then(async (opened) => {
+      const { migrate } = await import('../db/migrate.ts');
+      await migrate(opened);
+      phase('migrated');
+      worker.begin(opened);
+      return opened;
+    }),
     import('../server/main.ts'),
   ]);
   phase('code loaded');
-  await migrate(databaseUrl);
-  phase('migrated');
-  const env = {
-    ...process.env,
-    DATABASE_URL: databaseUrl,
-    SPLICEBOARD_DATA: data.path,
-    SPLICEBOARD_PORT: String(settings.port),
-  };
-  const worker = superviseWorker(env, (line) => console.error(line));
-  begun.push(() => worker.stop());
   const running = await server.startServer({
     host: HOST,
     port: settings.port,
@@ -178,7 +189,7 @@ async function start(settings: Settings, begun: Stop[]): Promise<void> {
     editorDir: EDITOR,
     version,
   });
-  begun.push(() => running.close());
+  begun.server = () => running.close();
   phase('server listens');
   await server.ensureLocalOwner(running);
   await healthy(url);
@@ -242,7 +253,7 @@ function isFullDisk(error: unknown): boolean {
 }
 
 async function main(): Promise<void> {
-  const begun: Stop[] = [];
+  const begun: Begun = {};
   let endingSince: number | undefined;
   let starting: Promise<void> = Promise.resolve();
   const end = async (code: number) => {
