@@ -21,6 +21,7 @@ import type { Faults } from './faults.ts';
 const SEND_WITHIN_MS = 10_000;
 /** After the deadline, before a look-up counts: what was sent late has arrived by then. */
 const SETTLES_AFTER_MS = 1_000;
+const LONGEST_SLEEP_MS = 500;
 const CHECKS = 6;
 const FIRST_CHECK_MS = 5_000;
 
@@ -64,6 +65,17 @@ export async function performEffect(
     effect = { ...effect, ...to, nextCheckAt: to.nextCheckAt ?? effect.nextCheckAt } as EffectRow;
   };
 
+  /** What may still be on its way has arrived then. A long wait is the step's sleep, not a worker's. */
+  const untilSettled = async ({ sendBy }: EffectRow) => {
+    const until = new Date((sendBy?.getTime() ?? 0) + SETTLES_AFTER_MS);
+    const waitMs = until.getTime() - Date.now();
+    if (waitMs > LONGEST_SLEEP_MS) {
+      options.pause(until, 'No answer came; looking whether it arrived.');
+      throw new CapabilityError('STEP_PAUSED', 'The step waits.');
+    }
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal: scope.signal });
+  };
+
   for (;;) {
     switch (effect.state) {
       case 'confirmed':
@@ -74,14 +86,12 @@ export async function performEffect(
         break;
       case 'sending': {
         // left by an attempt that ended: until its deadline it may still be on its way
-        const waitMs = (effect.sendBy?.getTime() ?? 0) + SETTLES_AFTER_MS - Date.now();
-        if (waitMs > 0) await sleep(waitMs, undefined, { signal: scope.signal });
+        await untilSettled(effect);
         await move({ state: 'unknown' });
         continue;
       }
       case 'unknown': {
-        const waitMs = (effect.sendBy?.getTime() ?? 0) + SETTLES_AFTER_MS - Date.now();
-        if (waitMs > 0) await sleep(waitMs, undefined, { signal: scope.signal });
+        await untilSettled(effect);
         const found = await options.lookup({
           name,
           request: effect.request as HttpRequest,
@@ -133,7 +143,10 @@ export async function performEffect(
       reply = await options.send(
         {
           ...scope,
-          signal: AbortSignal.any([scope.signal, AbortSignal.timeout(Math.max(1, deadline - performance.now()))]),
+          signal: AbortSignal.any([
+            scope.signal,
+            AbortSignal.timeout(Math.max(1, Math.round(deadline - performance.now()))),
+          ]),
         },
         request,
       );
