@@ -7,12 +7,13 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Turn } from '../nodes/contract.ts';
-import { aiCapability, keysFromEnvironment } from '../runtime/capabilities/ai.ts';
+import { aiCapability } from '../runtime/capabilities/ai.ts';
 import { findFfmpeg } from '../runtime/capabilities/media/ffmpeg.ts';
 import { speech } from '../runtime/capabilities/media/voice.ts';
 import { createFetcher, egressFrom } from '../runtime/fetch.ts';
 import { diarizationErrorRate, type ErrorRate, readRttm } from '../runtime/speech/der.ts';
 import { modelFolder } from '../runtime/speech/install.ts';
+import { keysFromEnvironment } from '../runtime/speech/keys.ts';
 import { localScope } from '../tests/speech/scope.ts';
 import type { Bench } from './main.ts';
 

@@ -24,8 +24,6 @@ import type { ServiceKeys } from '../speech/service.ts';
 import { soundFile } from '../speech/sound.ts';
 import { type Capability, CapabilityError, method, type StepScope } from './capability.ts';
 
-export type { ServiceKeys } from '../speech/service.ts';
-
 export type AiOptions = {
   fetcher: Fetcher;
   /** The workspace's keys, opened; services without one are absent. */
@@ -37,19 +35,6 @@ export type AiOptions = {
   /** Between two looks at a service's job; for tests. */
   pollMs?: number;
 };
-
-/** Keys of the whole installation: what a workspace without its own uses. */
-export function keysFromEnvironment(environment: Record<string, string | undefined> = process.env): ServiceKeys {
-  const { OPENAI_API_KEY, OPENAI_BASE_URL, ASSEMBLYAI_API_KEY, ASSEMBLYAI_BASE_URL } = environment;
-  return {
-    ...(OPENAI_API_KEY
-      ? { openai: { key: OPENAI_API_KEY, ...(OPENAI_BASE_URL ? { baseUrl: OPENAI_BASE_URL } : {}) } }
-      : {}),
-    ...(ASSEMBLYAI_API_KEY
-      ? { assemblyai: { key: ASSEMBLYAI_API_KEY, ...(ASSEMBLYAI_BASE_URL ? { baseUrl: ASSEMBLYAI_BASE_URL } : {}) } }
-      : {}),
-  };
-}
 
 export type Task = 'transcribe' | 'diarize' | 'json';
 type TranscribeOrder = {

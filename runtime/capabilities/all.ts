@@ -4,9 +4,13 @@
 import { sidecarsOf } from '../../db/assets.ts';
 import type { Database } from '../../db/connect.ts';
 import { inWorkspace } from '../../db/workspace.ts';
-import type { MediaFacts } from '../../nodes/contract.ts';
+import type { MediaFacts, Turn } from '../../nodes/contract.ts';
 import type { InternalHost } from '../broker.ts';
 import type { Fetcher } from '../fetch.ts';
+import { loadSealKey } from '../seal.ts';
+import { modelFolder } from '../speech/install.ts';
+import { workspaceKeys } from '../speech/keys.ts';
+import { aiCapability } from './ai.ts';
 import { assetsCapability } from './assets.ts';
 import type { Capability } from './capability.ts';
 import { httpCapability } from './http.ts';
@@ -20,7 +24,7 @@ export type Capabilities = {
   internalHosts: ReadonlyMap<string, InternalHost>;
 };
 
-export async function allCapabilities({ db, fetcher, publicUrl }: CapabilitiesOptions): Promise<Capabilities> {
+export async function allCapabilities({ db, fetcher, dataDir, publicUrl }: CapabilitiesOptions): Promise<Capabilities> {
   const media = mediaCapability();
   const capabilities: Capability[] = [
     media,
@@ -31,6 +35,12 @@ export async function allCapabilities({ db, fetcher, publicUrl }: CapabilitiesOp
     }),
     httpCapability({ fetcher }),
     storeCapability({ db }),
+    aiCapability({
+      fetcher,
+      keys: workspaceKeys({ db, sealKey: await loadSealKey(dataDir) }),
+      models: modelFolder(dataDir),
+      speech: (scope, asset) => media.methods.speech!.act(scope, { asset }) as Promise<Turn[]>,
+    }),
   ];
   const hosts: InternalHost[] = [{ host: SHOWCASE_HOST, handle: showcaseSend({ db, url: publicUrl }) }];
   return {
