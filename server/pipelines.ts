@@ -213,7 +213,7 @@ export const pipelines = router({
     }),
 
   /** Saves operations that were made on `baseRevision`; a stale one is rebased per field, or refused with the difference. */
-  apply: memberProcedure('editor')
+  edit: memberProcedure('editor')
     .input(
       OnPipeline.extend({
         baseRevision: z.number().int().nonnegative(),

@@ -4,6 +4,7 @@
  * An upload belongs to the user and workspace that began it and survives restarts of the server.
  * Errors: UPLOAD_INCOMPLETE, UPLOAD_DIGEST, UPLOAD_TYPE, TOO_LARGE, DISK_FULL, NOT_FOUND.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, mkdirSync } from 'node:fs';
 import { link, open, rm, stat, statfs } from 'node:fs/promises';
@@ -43,6 +44,8 @@ export function registerUploads(app: FastifyInstance, services: Services, author
   mkdirSync(folder, { recursive: true });
   const store = new FileStore({ directory: folder, expirationPeriodInMilliseconds: EXPIRES_MS });
   const fileOf = (id: string) => path.join(folder, id);
+  /** Whose request tus is working on: its hooks see a request of their own, without our session. */
+  const callers = new AsyncLocalStorage<string>();
   const tus = new TusServer({
     path: '/api/uploads',
     datastore: store,
@@ -50,9 +53,9 @@ export function registerUploads(app: FastifyInstance, services: Services, author
     respectForwardedHeaders: false,
     relativeLocation: true,
     namingFunction: () => randomBytes(16).toString('hex'),
-    async onUploadCreate(request, upload) {
+    async onUploadCreate(_request, upload) {
       const { workspaceId = '', filename } = upload.metadata ?? {};
-      const caller = callers.get(request);
+      const caller = callers.getStore();
       if (!z.uuid().safeParse(workspaceId).success || !caller) throw refusal(notFound('This workspace'));
       const bytes = upload.size ?? 0;
       const { bavail, bsize } = await statfs(folder);
@@ -77,9 +80,6 @@ export function registerUploads(app: FastifyInstance, services: Services, author
       return undefined;
     },
   });
-  const callers = new WeakMap<Request, string>();
-  const original = tus.handle.bind(tus);
-
   app.addContentTypeParser('application/offset+octet-stream', (_request, _payload, done) => done(null));
   app.route({
     method: ['POST', 'PATCH', 'HEAD', 'DELETE', 'OPTIONS'],
@@ -109,15 +109,8 @@ export function registerUploads(app: FastifyInstance, services: Services, author
       role: 'editor',
     });
     reply.hijack();
-    // The web request that tus makes of this one is only known inside its hooks: they find the caller by this header.
-    request.raw.headers['x-spliceboard-user'] = caller.userId;
-    await original(request.raw, reply.raw);
+    await callers.run(caller.userId, () => tus.handle(request.raw, reply.raw));
   }
-  const create = tus.options.onUploadCreate!;
-  tus.options.onUploadCreate = (request, upload) => {
-    callers.set(request, request.headers.get('x-spliceboard-user') ?? '');
-    return create(request, upload);
-  };
 
   async function ownerOf(id: string, userId: string): Promise<{ workspaceId: string }> {
     const owner = /^[0-9a-f]{32}$/.test(id) ? await uploadOwner(services.db, id) : undefined;
