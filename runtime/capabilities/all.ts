@@ -15,6 +15,7 @@ import { assetsCapability } from './assets.ts';
 import type { Capability } from './capability.ts';
 import { httpCapability } from './http.ts';
 import { mediaCapability } from './media/media.ts';
+import { renderCapability } from './render/render.ts';
 import { SHOWCASE_HOST, showcaseSend } from './showcase.ts';
 import { storeCapability } from './store.ts';
 
@@ -33,6 +34,7 @@ export async function allCapabilities({ db, fetcher, dataDir, publicUrl }: Capab
       probe: (scope, asset) => media.methods.probe!.act(scope, { asset }) as Promise<MediaFacts>,
       sidecars: (workspaceId, asset) => inWorkspace(db, workspaceId, (tx) => sidecarsOf(tx, asset)),
     }),
+    renderCapability(),
     httpCapability({ fetcher }),
     storeCapability({ db }),
     aiCapability({
