@@ -16,6 +16,7 @@ import { saveCatalogue } from '../db/catalogue.ts';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { allCapabilities } from './capabilities/all.ts';
 import { loadCatalogue } from './catalogue.ts';
+import { startErrands } from './errands.ts';
 import { NO_FAULTS } from './faults.ts';
 import { createFetcher, egressFrom } from './fetch.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
@@ -97,11 +98,18 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
       broken: catalogue.broken.map(({ file }) => path.basename(file)),
     }),
   });
+  const errands = await startErrands({
+    url,
+    db,
+    assetsDir,
+    capabilities,
+    log: (line, details) => log.warn(details, line),
+  });
   void sweepJobs(assetsDir).catch((error: unknown) => log.warn({ err: error }, 'Old temporary files were left.'));
   return {
     worker,
     async close() {
-      await worker.stop(3_000);
+      await Promise.all([worker.stop(3_000), errands.stop()]);
       await sandbox[Symbol.asyncDispose]();
       await pool.end();
     },

@@ -60,7 +60,7 @@ export function registerShowcase(app: FastifyInstance, services: Services): void
   );
   const address = (name: string) => `/b/-/${name}?v=${files.get(name)!.version}`;
   const assets = { css: address('page.css'), js: address('page.js') };
-  const { url } = services;
+  const url = services.publicUrl ?? services.url;
 
   const brandView = (brand: BrandRow): BrandView => {
     const kit = Kit.safeParse(brand.kit).data ?? { colors: { primary: '#2c45e4' }, logo: null, links: [] };
