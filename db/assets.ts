@@ -113,6 +113,14 @@ export async function assetFacts(
   return row && { asset: row.facts as AssetRow, createdAt: row.created_at.toISOString(), attribution: row.attribution };
 }
 
+/** Whether all of these are still there. */
+export async function hasAssets(tx: WorkspaceTx, sha256s: readonly string[]): Promise<boolean> {
+  const wanted = [...new Set(sha256s)];
+  if (wanted.length === 0) return true;
+  const rows = await tx.selectFrom('asset').select('sha256').where('sha256', 'in', wanted).execute();
+  return rows.length === wanted.length;
+}
+
 /** Takes the row away and gives back the storage key whose bytes may go; undefined where there was none. */
 export async function removeAsset(tx: WorkspaceTx, sha256: string): Promise<string | undefined> {
   const row = await tx.deleteFrom('asset').where('sha256', '=', sha256).returning('storage_key').executeTakeFirst();

@@ -9,8 +9,8 @@ export async function saveCatalogue(db: Database, types: readonly NodeTypeRow[])
   await db.transaction().execute(async (tx) => {
     await sql`
       insert into node_type (id, version, digest, behaviour, manifest)
-      select id, version, digest, behaviour, manifest from jsonb_to_recordset(${JSON.stringify(types)}::jsonb)
-        as t (id text, version text, digest text, behaviour text, manifest jsonb)
+      select id, version, digest, behaviour, manifest from json_to_recordset(${JSON.stringify(types)}::json)
+        as t (id text, version text, digest text, behaviour text, manifest json)
       on conflict (id) do update set version = excluded.version, digest = excluded.digest, behaviour = excluded.behaviour,
         manifest = excluded.manifest, seen_at = now()`.execute(tx);
     await sql`delete from node_type where id <> all(${types.map((type) => type.id)}::text[])`.execute(tx);

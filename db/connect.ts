@@ -74,3 +74,9 @@ export async function checkDatabase(url: string): Promise<void> {
     await client.end().catch(() => {});
   }
 }
+
+/** Of the server behind a pool, such as `18.4`. */
+export async function serverVersion(pool: pg.Pool): Promise<string> {
+  const { rows } = await pool.query<{ version: string }>(`select current_setting('server_version') as version`);
+  return rows[0]!.version;
+}

@@ -290,6 +290,22 @@ export type Tables = {
     previous: string;
     digest: string;
   };
+  errand: {
+    workspace_id: Generated<string>;
+    id: Generated<string>;
+    kind: string;
+    input: Json;
+    state: Generated<string>;
+    error: JsonOrNull;
+    by_user: OrNull<string>;
+    created_at: Instant;
+    ended_at: InstantOrNull;
+  };
+  asset_wave: {
+    workspace_id: Generated<string>;
+    sha256: string;
+    peaks: number[];
+  };
   node_type: {
     id: string;
     version: string;
@@ -297,5 +313,38 @@ export type Tables = {
     behaviour: string;
     manifest: Json;
     seen_at: Instant;
+  };
+  chore: {
+    id: Generated<string>;
+    kind: string;
+    input: Json;
+    state: Generated<string>;
+    progress: JsonDefault;
+    error: JsonOrNull;
+    touched_at: Instant;
+    created_at: Instant;
+  };
+  showcase_page: {
+    workspace_id: Generated<string>;
+    brand_id: string;
+    id: Generated<string>;
+    key: string;
+    slug: string;
+    state: Generated<string>;
+    visibility: Generated<string>;
+    title: string;
+    content: Json;
+    assets: Generated<string[]>;
+    published_at: Instant;
+    updated_at: Instant;
+  };
+  upload: {
+    workspace_id: Generated<string>;
+    id: string;
+    user_id: string;
+    name: string;
+    bytes: number;
+    asset: OrNull<string>;
+    created_at: Instant;
   };
 };

@@ -16,14 +16,20 @@ import { saveCatalogue } from '../db/catalogue.ts';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { allCapabilities } from './capabilities/all.ts';
 import { loadCatalogue } from './catalogue.ts';
+import { startChores } from './chores.ts';
+import { examine, type MachineFacts } from './doctor.ts';
 import { startErrands } from './errands.ts';
 import { NO_FAULTS } from './faults.ts';
 import { createFetcher, egressFrom } from './fetch.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import type { Layer } from './sandbox/spawn.ts';
+import { modelFolder } from './speech/install.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 const log = pino({ name: 'worker', level: process.env.SPLICEBOARD_LOG ?? 'warn' }, pino.destination(2));
+
+/** Engines and programs come and go seldom. */
+const LOOK_MS = 60_000;
 
 /** Temporary files of workers that were killed; what is young may belong to one that runs. */
 async function sweepJobs(assetsDir: string): Promise<void> {
@@ -74,12 +80,21 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
       };
     }),
   );
-  const { capabilities, internalHosts } = await allCapabilities({
+  const { capabilities, internalHosts, ai, close } = await allCapabilities({
     db,
     fetcher,
     dataDir,
     publicUrl: publicUrlFrom(environment),
   });
+  const models = modelFolder(dataDir, environment);
+  let machine: MachineFacts = { checks: [], engines: [] };
+  const lookAround = () =>
+    examine({ sandbox, ai, models }).then(
+      (found) => {
+        machine = found;
+      },
+      (error: unknown) => log.warn({ err: error }, 'The machine could not be examined.'),
+    );
   const slots = Number(environment.SPLICEBOARD_SLOTS);
   const worker = await startWorker({
     url,
@@ -93,7 +108,9 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     log: (line, details) => log.info(details, line),
     slots: slots > 0 ? { media: slots } : {},
     facts: () => ({
-      sandbox: sandbox.layers(),
+      sandbox: sandbox.layers().applied,
+      sandboxMissing: sandbox.layers().missing,
+      ...machine,
       sandboxPids: sandbox.pids(),
       broken: catalogue.broken.map(({ file }) => path.basename(file)),
     }),
@@ -105,11 +122,22 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     capabilities,
     log: (line, details) => log.warn(details, line),
   });
+  const chores = startChores({
+    db,
+    fetcher,
+    models,
+    changed: () => void lookAround(),
+    log: (line, details) => log.warn(details, line),
+  });
+  void lookAround();
+  const looking = setInterval(lookAround, LOOK_MS);
   void sweepJobs(assetsDir).catch((error: unknown) => log.warn({ err: error }, 'Old temporary files were left.'));
   return {
     worker,
     async close() {
-      await Promise.all([worker.stop(3_000), errands.stop()]);
+      clearInterval(looking);
+      await Promise.all([worker.stop(3_000), errands.stop(), chores.stop()]);
+      await close();
       await sandbox[Symbol.asyncDispose]();
       await pool.end();
     },

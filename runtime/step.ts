@@ -7,8 +7,8 @@
  *   lost       another worker holds the lease, or the run was cancelled: nothing is written
  */
 
-import { sql } from 'kysely';
 import * as z from 'zod';
+import { hasAssets } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
 import type { Claimed, KeyAnswer, Lease, Ledger, LedgerStep, MadeKey, SettledRow, Settlement } from '../db/ledger.ts';
 import { digestOf, type StoredValue } from '../db/values.ts';
@@ -324,11 +324,7 @@ class StrandWork {
       for (const [, sha256] of JSON.stringify(stored.value ?? null).matchAll(/"asset":"([0-9a-f]{64})"/g))
         named.add(sha256!);
     }
-    if (named.size === 0) return true;
-    const { rows } = await inWorkspace(this.#host.db, this.#lease.workspaceId, (tx) =>
-      sql<{ count: number }>`select count(*)::int as count from asset where sha256 = any(${[...named]})`.execute(tx),
-    );
-    return rows[0]!.count === named.size;
+    return inWorkspace(this.#host.db, this.#lease.workspaceId, (tx) => hasAssets(tx, [...named]));
   }
 
   async #reused(item: Item, known: Extract<KeyAnswer, { found: 'made' }>): Promise<Result> {

@@ -15,7 +15,7 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { authPool, createToken, createWorkspace, hasOwner } from '../db/accounts.ts';
 import { assetRows } from '../db/assets.ts';
 import { createBrand, listBrands } from '../db/brands.ts';
-import { createDatabase, createPool } from '../db/connect.ts';
+import { createDatabase, createPool, serverVersion } from '../db/connect.ts';
 import { livingWorkers } from '../db/ledger.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { localStore } from '../runtime/assets.ts';
@@ -197,9 +197,8 @@ function registerAuth(app: FastifyInstance, services: Services): void {
 function registerHealth(app: FastifyInstance, services: Services): void {
   app.get('/healthz', async (_request, reply) => {
     const reasons: string[] = [];
-    const database = await services.appPool
-      .query<{ version: string }>(`select current_setting('server_version') as version`)
-      .then(({ rows }) => `PostgreSQL ${rows[0]!.version}`)
+    const database = await serverVersion(services.appPool)
+      .then((number) => `PostgreSQL ${number}`)
       .catch(() => undefined);
     if (!database) reasons.push('The database does not answer.');
     const workers = database ? await livingWorkers(services.appPool).catch(() => []) : [];

@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises';
 import * as z from 'zod';
 import { audit, listKeys, removeKey, setKey } from '../db/accounts.ts';
 import { assetFacts, listAssets, removeAsset } from '../db/assets.ts';
+import { serverVersion } from '../db/connect.ts';
 import { livingWorkers } from '../db/ledger.ts';
 import { Asset, ManifestJson } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
@@ -186,13 +187,11 @@ export const health = router({
       const workers = await livingWorkers(services.appPool);
       const { bavail, bsize } = await statfs(services.dataDir);
       const free = bavail * bsize;
-      const { rows } = await services.appPool.query<{ version: string }>(
-        `select current_setting('server_version') as version`,
-      );
+      const version = await serverVersion(services.appPool);
       const keys = await ctx.inWorkspace((tx) => listKeys(tx));
       const checks = workers.map((worker) => factsOf(worker.facts).checks ?? [])[0] ?? [];
       return [
-        { name: 'PostgreSQL', state: 'ok' as const, detail: `Version ${rows[0]!.version}.`, cost: null, remedy: null },
+        { name: 'PostgreSQL', state: 'ok' as const, detail: `Version ${version}.`, cost: null, remedy: null },
         {
           name: 'Workers',
           state: workers.length > 0 ? ('ok' as const) : ('missing' as const),

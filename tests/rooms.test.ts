@@ -127,7 +127,7 @@ const MAY_IMPORT: Record<Room, Rule> = {
   server: (target) =>
     target.startsWith('db/') ||
     target.startsWith('runtime/graph/') ||
-    /^runtime\/(?:assets|fetch|seal)\.ts$/.test(target) ||
+    /^runtime\/(?:assets|fetch|seal|sniff)\.ts$/.test(target) ||
     target === 'nodes/contract.ts',
   editor: (target, isType) =>
     target.startsWith('runtime/graph/') || target === 'nodes/contract.ts' || (isType && target === 'server/router.ts'),

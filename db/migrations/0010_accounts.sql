@@ -148,7 +148,8 @@ create table node_type (
   version text not null,
   digest text not null,
   behaviour text not null,
-  manifest jsonb not null,
+  -- json, not jsonb: the order of ports and fields is the author's
+  manifest json not null,
   seen_at timestamptz not null default now()
 );
 grant select, insert, update, delete on node_type to app;

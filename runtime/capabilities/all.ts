@@ -10,7 +10,7 @@ import type { Fetcher } from '../fetch.ts';
 import { loadSealKey } from '../seal.ts';
 import { modelFolder } from '../speech/install.ts';
 import { workspaceKeys } from '../speech/keys.ts';
-import { aiCapability } from './ai.ts';
+import { type Ai, aiCapability } from './ai.ts';
 import { assetsCapability } from './assets.ts';
 import type { Capability } from './capability.ts';
 import { httpCapability } from './http.ts';
@@ -23,10 +23,20 @@ export type CapabilitiesOptions = { db: Database; fetcher: Fetcher; dataDir: str
 export type Capabilities = {
   capabilities: ReadonlyMap<string, Capability>;
   internalHosts: ReadonlyMap<string, InternalHost>;
+  /** For what looks at engines outside of a step. */
+  ai: Ai;
+  close(): Promise<void>;
 };
 
 export async function allCapabilities({ db, fetcher, dataDir, publicUrl }: CapabilitiesOptions): Promise<Capabilities> {
   const media = mediaCapability();
+  const render = renderCapability();
+  const ai = aiCapability({
+    fetcher,
+    keys: workspaceKeys({ db, sealKey: await loadSealKey(dataDir) }),
+    models: modelFolder(dataDir),
+    speech: (scope, asset) => media.methods.speech!.act(scope, { asset }) as Promise<Turn[]>,
+  });
   const capabilities: Capability[] = [
     media,
     assetsCapability({
@@ -34,19 +44,16 @@ export async function allCapabilities({ db, fetcher, dataDir, publicUrl }: Capab
       probe: (scope, asset) => media.methods.probe!.act(scope, { asset }) as Promise<MediaFacts>,
       sidecars: (workspaceId, asset) => inWorkspace(db, workspaceId, (tx) => sidecarsOf(tx, asset)),
     }),
-    renderCapability(),
     httpCapability({ fetcher }),
     storeCapability({ db }),
-    aiCapability({
-      fetcher,
-      keys: workspaceKeys({ db, sealKey: await loadSealKey(dataDir) }),
-      models: modelFolder(dataDir),
-      speech: (scope, asset) => media.methods.speech!.act(scope, { asset }) as Promise<Turn[]>,
-    }),
+    ai,
+    render,
   ];
   const hosts: InternalHost[] = [{ host: SHOWCASE_HOST, handle: showcaseSend({ db, url: publicUrl }) }];
   return {
     capabilities: new Map(capabilities.map((capability) => [capability.name, capability])),
     internalHosts: new Map(hosts.map((host) => [host.host, host])),
+    ai,
+    close: async () => render[Symbol.asyncDispose](),
   };
 }
