@@ -1,4 +1,7 @@
 /** What a kit looks like: its captions on a clip and a thumbnail, drawn by the browser as a promise of the real ones. */
+import '@fontsource-variable/bricolage-grotesque/index.css';
+import '@fontsource/noto-sans/latin-400.css';
+import '@fontsource/noto-sans/latin-700.css';
 import type { BrandKit } from '../../nodes/contract.ts';
 import { contrast, isColor, READABLE, textOn } from './contrast.ts';
 

@@ -10,29 +10,32 @@ type ClipViewProps = { workspaceId: string; value: Clip; poster?: string };
 export function ClipView({ workspaceId, value, poster }: ClipViewProps) {
   const tall = (value.video.height ?? 0) > (value.video.width ?? 1);
   return (
-    <article className="grid gap-2">
+    <article className="flex flex-wrap gap-x-5 gap-y-2">
       <VideoPlayer
         workspaceId={workspaceId}
         asset={value.video}
         title={value.segment.title}
         {...(poster ? { poster } : {})}
-        maxHeight={tall ? '480px' : '360px'}
-        className={tall ? 'max-w-[270px]' : ''}
+        maxHeight={tall ? '440px' : '360px'}
+        className={tall ? 'w-[248px] max-w-full self-start' : 'w-full max-w-[640px] self-start'}
       />
-      <div className="row">
-        <b className="grow font-[550]">{value.segment.title}</b>
-        <a
-          className="btn quiet icon sm"
-          href={downloadAddress(workspaceId, value.video.asset, fileName(value.video, value.segment.title))}
-          aria-label={`Download ${value.segment.title}`}
-          download={true}
-        >
-          <Icon name="download" />
-        </a>
+      <div className="grid gap-1.5 content-start flex-1 basis-52 min-w-0">
+        <div className="row">
+          <b className="font-[550] min-w-0">{value.segment.title}</b>
+          <a
+            className="btn quiet icon sm"
+            href={downloadAddress(workspaceId, value.video.asset, fileName(value.video, value.segment.title))}
+            aria-label={`Download ${value.segment.title}`}
+            download={true}
+          >
+            <Icon name="download" />
+          </a>
+        </div>
+        <AssetFacts asset={value.video} />
+        {value.loudness && <LoudnessFacts loudness={value.loudness} />}
+        <p className="t-12 muted">{value.framing}</p>
+        {value.segment.summary && <p className="max-w-[52ch] mt-1">{value.segment.summary}</p>}
       </div>
-      <AssetFacts asset={value.video} />
-      {value.loudness && <LoudnessFacts loudness={value.loudness} />}
-      <p className="t-12 muted">{value.framing}</p>
     </article>
   );
 }

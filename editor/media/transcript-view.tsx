@@ -240,7 +240,7 @@ function Lanes({ value, editable, onRename, onSeek }: LanesProps) {
   if (found.length === 0) return null;
   const length = value.duration || value.words.at(-1)?.end || 1;
   return (
-    <div className="lanes">
+    <div className="voices">
       {found.map(({ speaker, turns, share }) => (
         <div className="lane" key={speaker.id}>
           <SpeakerName

@@ -85,7 +85,7 @@ export function VideoPlayer(props: VideoPlayerProps) {
   return (
     <section
       ref={box}
-      className={`player nodrag nowheel ${playing ? 'idle' : ''} ${className}`}
+      className={`player nodrag nowheel ${playing ? 'idle' : begun ? '' : 'fresh'} ${className}`}
       style={maxHeight ? ({ '--player-max': maxHeight } as React.CSSProperties) : undefined}
       aria-label={name}
       // The whole player takes the keys of a player; its buttons work on their own as well.

@@ -81,7 +81,7 @@ export function MembersPage() {
               <span className="t-12 muted hide-phone" title={exact(member.since)}>
                 since {date(member.since)}
               </span>
-              <div className="text-right w-36">
+              <div className="text-right w-36 max-sm:w-24">
                 <div>{roleLabel(member.role)}</div>
                 <div className="t-12 muted cut">{brandsInWords(member.brands, brands)}</div>
               </div>

@@ -2,7 +2,7 @@
 import './pipelines.css';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { type FormEvent, useState } from 'react';
+import { type FormEvent, Fragment, useState } from 'react';
 import { client, type Outputs } from '../api.ts';
 import { saveText } from '../media/save-text.ts';
 import { problemOf } from '../problem.ts';
@@ -17,7 +17,7 @@ import { Field, Input } from '../ui/field.tsx';
 import { ago, plural } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Menu } from '../ui/menu.tsx';
-import { Badge, Empty, Loading, Skeleton } from '../ui/parts.tsx';
+import { Empty, Loading, Skeleton } from '../ui/parts.tsx';
 import { toast } from '../ui/toast.tsx';
 import { useFileChooser } from '../uploads/drop-anywhere.tsx';
 
@@ -175,8 +175,8 @@ export function PipelinesPage() {
                   {row.name}
                 </Link>
                 <p className="t-12 muted cut">
-                  {row.description || plural(row.nodeCount, 'node')}
-                  {row.publishedVersion !== null && `, version ${row.publishedVersion}`}
+                  {row.publishedVersion !== null && `Version ${row.publishedVersion} · `}
+                  {row.description || (row.nodeCount === 0 ? 'Nothing on it yet' : plural(row.nodeCount, 'node'))}
                 </p>
               </div>
               <Chain row={row} />
@@ -232,12 +232,12 @@ function Chain({ row }: { row: PipelineRow }) {
   return (
     <div className="chain" title={row.thumbnailNodes.map(({ name }: { name: string }) => name).join(', ')}>
       {shown.map(({ icon, name }: { icon: string; name: string }, place: number) => (
-        <span key={name} className="contents">
+        <Fragment key={name}>
           {place > 0 && <i />}
           <span>
             <Icon name={icon} size={14} />
           </span>
-        </span>
+        </Fragment>
       ))}
       {more > 0 && <span className="t-12 faint">+{more}</span>}
     </div>
@@ -255,11 +255,11 @@ function LastRun({ row, workspaceId }: { row: PipelineRow; workspaceId: string }
       className="run over w-fit no-underline"
       title={row.lastRun.endedAt ? exact(row.lastRun.endedAt) : undefined}
     >
-      <Badge tone={look.tone}>
-        <Icon name={look.icon} size={12} />
+      <span className={`row gap-1.5 t-12 ${look.tone === 'plain' ? 'text-muted' : look.color}`}>
+        <Icon name={look.icon} size={14} className={look.color} />
         {look.word}
-        {row.lastRun.endedAt ? `, ${dateTime(row.lastRun.endedAt)}` : ''}
-      </Badge>
+      </span>
+      {row.lastRun.endedAt && <span className="t-12 faint block pl-5">{dateTime(row.lastRun.endedAt)}</span>}
     </Link>
   );
 }

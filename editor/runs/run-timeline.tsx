@@ -119,8 +119,9 @@ function Row({ node, view, icon, steps, begin, now, length, marks, chosen, onSho
   const last = Math.max(0, ...spans.map(({ end }) => end), reusedAt === null ? 0 : reusedAt + length * 0.008);
   const words = view?.error?.message ?? view?.reason ?? view?.note ?? null;
   const share = (ms: number) => `${Math.max(0, Math.min(100, (ms / length) * 100))}%`;
-  const left = last / length > 0.62;
   const first = Math.min(...spans.map(({ start }) => start), last);
+  // The words stand on the side that has room for them.
+  const left = last / length > 0.55 && first > length - last;
   return (
     <button
       type="button"

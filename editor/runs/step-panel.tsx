@@ -4,7 +4,7 @@
  */
 import './runs.css';
 import { keepPreviousData, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { type ManifestJson, PORT_LOOK, type PortType } from '../../nodes/contract.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { client, type Inputs } from '../api.ts';
@@ -36,6 +36,9 @@ type StepPanelProps = {
 
 export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: StepPanelProps) {
   const [place, setPlace] = useState(0);
+  const box = useRef<HTMLElement>(null);
+  // It opens below what was clicked, often out of sight.
+  useEffect(() => box.current?.scrollIntoView({ block: 'nearest', behavior: scrolling() }), []);
   const found = useInfiniteQuery({
     queryKey: [...stepsKey(workspaceId, run.id, view, node.id), 'all'],
     initialPageParam: null as string | null,
@@ -53,7 +56,7 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
   const step = steps[Math.min(place, steps.length - 1)];
   const head = headState(view, 0);
   return (
-    <section className="card p-4 grid gap-4 stepbox" aria-label={`Step ${node.name}`}>
+    <section ref={box} className="card p-4 grid gap-4 stepbox" aria-label={`Step ${node.name}`}>
       <header className="row flex-wrap">
         <Icon name={manifest?.icon ?? 'puzzle'} className="text-muted" />
         <h3 className="h-16">{node.name}</h3>
@@ -101,10 +104,21 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
           )}
         </nav>
       )}
-      {step && <StepDetail key={step.path.join('.')} workspaceId={workspaceId} run={run} node={node} step={step} />}
+      {step && (
+        <StepDetail
+          key={step.path.join('.')}
+          workspaceId={workspaceId}
+          run={run}
+          node={node}
+          step={step}
+          said={view?.reason ?? null}
+        />
+      )}
     </section>
   );
 }
+
+const scrolling = (): ScrollBehavior => (matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth');
 
 const MARKS: Record<string, { icon: string; color: string }> = {
   done: { icon: 'check', color: 'text-faint' },
@@ -136,9 +150,11 @@ function titleOf(step: StepView): string | null {
   return null;
 }
 
-type StepDetailProps = { workspaceId: string; run: RunView; node: GraphNode; step: StepView };
+type StepOf = { workspaceId: string; run: RunView; node: GraphNode; step: StepView };
+/** `said` stands above already. */
+type StepDetailProps = StepOf & { said: string | null };
 
-function StepDetail({ workspaceId, run, node, step }: StepDetailProps) {
+function StepDetail({ workspaceId, run, node, step, said }: StepDetailProps) {
   const cache = useQueryClient();
   const role = useRole(workspaceId);
   const clear = useMutation({
@@ -175,7 +191,7 @@ function StepDetail({ workspaceId, run, node, step }: StepDetailProps) {
         ))}
       </p>
       {step.note && step.state === 'running' && <p className="muted">{step.note}</p>}
-      {step.reason && <p className="muted">{step.reason}</p>}
+      {step.reason && step.reason !== said && !said?.startsWith(step.reason) && <p className="muted">{step.reason}</p>}
       {step.error && (
         <ErrorCard
           problem={step.error}
@@ -215,7 +231,7 @@ function StepDetail({ workspaceId, run, node, step }: StepDetailProps) {
   );
 }
 
-type OutputBoxProps = StepDetailProps & { port: string; output: OutputView };
+type OutputBoxProps = StepOf & { port: string; output: OutputView };
 
 /** One output, whole: loaded when the step view holds only its beginning. */
 function OutputBox({ workspaceId, run, node, step, port, output }: OutputBoxProps) {
