@@ -2,7 +2,6 @@
  * The canvas: nodes, wires, sections and notes on React Flow. Everything drawn follows from the store; React Flow only
  * reports what the hand does. While something is moved its position lives beside the graph; letting go makes operations.
  */
-import 'reactflow/dist/base.css';
 import './node.css';
 import { useMemo, useRef, useState } from 'react';
 import {
@@ -232,7 +231,7 @@ export function Canvas() {
             const point = 'changedTouches' in event ? event.changedTouches[0] : event;
             if (!point) return;
             const under = document.elementFromPoint(point.clientX, point.clientY);
-            const node = under?.closest('.react-flow__node')?.getAttribute('data-id');
+            const node = under?.closest('.react-flow__node-card')?.getAttribute('data-id');
             if (node) {
               // Let go on a card: its best fitting port.
               const key = [...hand.fits].find((fit) => fit.startsWith(`${node}/`));
@@ -364,7 +363,7 @@ function useNodes(): AnyNode[] {
           style: { ...section.size },
           width: section.size.width,
           height: section.size.height,
-          dragHandle: '.section',
+          dragHandle: '.name',
           ...(measured ? { measured } : {}),
         })),
       );

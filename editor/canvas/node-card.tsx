@@ -2,7 +2,7 @@
  * One node on the canvas: head, media, fields, port rows, foot. Reads only its own node's part of the run, so progress
  * redraws one card at a time. What it cannot draw becomes the unknown-type card, never a blank canvas.
  */
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { memo, useMemo, useRef } from 'react';
 import type { Node, NodeProps } from 'reactflow';
 import { PORT_LOOK } from '../../nodes/contract.ts';
@@ -11,6 +11,7 @@ import { ERROR_PORT, type GraphNode } from '../../runtime/graph/graph.ts';
 import { trpc } from '../api.ts';
 import { rename, resize, setField } from '../commands/edit.ts';
 import { type FormField, formFields, shownValue } from '../inspector/form-schema.ts';
+import { readRecording } from '../inspector/read-recording.ts';
 import { problemOf } from '../problem.ts';
 import type { NodeView } from '../run-view.ts';
 import { refreshRun } from '../runs/stream.ts';
@@ -350,11 +351,25 @@ function NodeField({ node, field }: { node: GraphNode; field: FormField }) {
             );
           }}
         >
-          {shownValue(field, value)}
+          {field.kind === 'recording' ? <RecordingName value={value} /> : shownValue(field, value)}
         </button>
       )}
     </div>
   );
+}
+
+/** The file's name of a stored recording, the address of another. */
+function RecordingName({ value }: { value: unknown }) {
+  const workspaceId = useEditor((state) => state.workspaceId);
+  const chosen = readRecording(value);
+  const stored = chosen && 'asset' in chosen ? chosen.asset : null;
+  const { data } = useQuery({
+    ...trpc.assets.get.queryOptions({ workspaceId, asset: stored ?? '' }),
+    enabled: stored !== null,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (!chosen) return 'Choose';
+  return 'url' in chosen ? chosen.url.replace(/^https?:\/\//, '') : (data?.asset.name ?? 'From the library');
 }
 
 /** One fact left, one right. */
@@ -370,17 +385,18 @@ function Foot({ view, fields }: { view: NodeView | undefined; fields: number }) 
       </footer>
     );
   }
-  if (view.state === 'reused') {
+  const [left, right] = view.facts;
+  const fromTo = left?.name === 'before' && right?.name === 'after';
+  if (view.state === 'reused' && !fromTo) {
     const [fact] = view.facts;
     return (
       <footer className="ft">
-        <span className="cut">{view.reason ?? 'Same as before'}</span>
-        {!view.reason && fact && <span className="faint end cut">{fact.value}</span>}
+        <span className="cut">{view.reason ?? fact?.value ?? 'Same as before'}</span>
+        {(view.reason ? fact : right) && <span className="faint end cut">{(view.reason ? fact : right)?.value}</span>}
       </footer>
     );
   }
-  const [left, right] = view.facts;
-  if (left?.name === 'before' && right?.name === 'after') {
+  if (fromTo) {
     return (
       <footer className="ft">
         <span>{left.value.replace(/\s*LUFS$/, '')}</span>

@@ -1,6 +1,7 @@
 /** What opens where a wire is let go on empty canvas, and on a double click: a search over what fits, best first. */
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { PORT_LOOK } from '../../nodes/contract.ts';
+import type { ManifestJson } from '../../nodes/contract.ts';
+import { spoken } from '../../runtime/graph/wires.ts';
 import { Input } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { PortGlyph } from '../ui/parts.tsx';
@@ -41,6 +42,7 @@ export function QuickAddMenu() {
   const { from } = quickAdd;
   const source = from && graph.nodes.find((node) => node.id === from.node);
   const type = from && portOf(catalogue.get(source?.type ?? ''), from.port, from.side)?.type;
+  const question = type ? `What ${from.side === 'out' ? 'takes' : 'gives'} ${spoken(type)}` : 'Add a node';
   const left = Math.min(quickAdd.screen.x, innerWidth - 280);
   const top = Math.min(quickAdd.screen.y, innerHeight - 360);
   const choose = (at: number) => {
@@ -57,7 +59,7 @@ export function QuickAddMenu() {
       className="menu quick"
       style={{ position: 'fixed', left, top }}
       role="dialog"
-      aria-label={type ? `Add a node that takes ${PORT_LOOK[type].label}` : 'Add a node'}
+      aria-label={question}
       onKeyDown={(event) => {
         event.stopPropagation();
         if (event.key === 'Escape') close();
@@ -71,7 +73,7 @@ export function QuickAddMenu() {
         dense={true}
         icon="search"
         autoFocus={true}
-        placeholder={type ? `What takes ${PORT_LOOK[type].label}` : 'Add a node'}
+        placeholder={question}
         aria-label="Search nodes"
         role="combobox"
         aria-expanded={true}
@@ -113,7 +115,7 @@ export function QuickAddMenu() {
   );
 }
 
-function firstOutput(outputs: Parameters<typeof Object.values>[0]) {
-  const [first] = Object.values(outputs as Record<string, { type: keyof typeof PORT_LOOK; list: boolean }>);
+function firstOutput(outputs: ManifestJson['outputs']) {
+  const [first] = Object.values(outputs);
   return first ? { type: first.type } : null;
 }

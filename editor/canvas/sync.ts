@@ -61,7 +61,7 @@ function startSync(store: EditorStore, reload: () => Promise<{ graph: Graph; rev
     const sending = send(draft);
     set({ draft: sending, save: 'saving' });
     try {
-      const answer = await client.pipelines.apply.mutate({
+      const answer = await client.pipelines.edit.mutate({
         workspaceId,
         pipelineId,
         baseRevision: sending.revision,

@@ -77,6 +77,15 @@ function freeRow({ from, to, source, target }: Ends, obstacles: readonly Rect[],
     candidates.push(Math.min(start.y, end.y) - CLEAR - spread);
   }
   candidates.push((from.y + to.y) / 2 + spread);
+  // Just below or above each node in the way there may be a row that is free all along.
+  const low = Math.min(start?.y ?? from.y, end?.y ?? to.y) - 60;
+  const high = Math.max((start?.y ?? from.y) + (start?.height ?? 0), (end?.y ?? to.y) + (end?.height ?? 0)) + 60;
+  for (const rect of obstacles) {
+    if (rect.x > right || rect.x + rect.width < left) continue;
+    for (const y of [rect.y - CLEAR - spread, rect.y + rect.height + CLEAR + spread]) {
+      if (y > low && y < high) candidates.push(y);
+    }
+  }
   const blocked = (y: number) =>
     obstacles.filter(
       (rect) => rect.x < right && rect.x + rect.width > left && rect.y - 4 < y && rect.y + rect.height + 4 > y,

@@ -46,15 +46,18 @@ export const Wire = memo(function Wire(props: EdgeProps<WireEdge>) {
   const passing = targetView?.state === 'running' || (sourceView?.state === 'running' && (count?.done ?? 0) > 0);
   const passed = !hasRun || hasGiven(sourceView);
   const state = passing ? 'live' : passed ? '' : 'wait';
-  const chip = conversion
-    ? count && count.total > 1
-      ? `${countText(count)} ${conversion.chip}`
-      : conversion.chip
-    : count && (count.total > 1 || fromType?.list)
-      ? countText(count)
-      : edge.leaveOutFailed
-        ? 'without failed'
-        : null;
+  const chip =
+    conversion && !passing
+      ? conversion.chip
+      : count && (count.total > 1 || fromType?.list)
+        ? countText(count)
+        : edge.leaveOutFailed
+          ? 'without failed'
+          : null;
+  // A chip wider than a short wire stands above it, clear of the ports.
+  const isTight =
+    chip !== null && to.x > from.x && chip.length * 6 + 26 > to.x - from.x && Math.abs(to.y - from.y) < 24;
+  const lift = isTight ? 20 : 0;
   return (
     <>
       {endColor !== color && (
@@ -88,7 +91,7 @@ export const Wire = memo(function Wire(props: EdgeProps<WireEdge>) {
         <EdgeLabelRenderer>
           <span
             className={`wc ${passing ? 'live' : ''}`}
-            style={{ transform: `translate(-50%, -50%) translate(${route.label.x}px, ${route.label.y}px)` }}
+            style={{ transform: `translate(-50%, -50%) translate(${route.label.x}px, ${route.label.y - lift}px)` }}
             title={count && count.total > 1 ? `${count.done} of ${count.total} items` : (conversion?.chip ?? undefined)}
           >
             {chip}

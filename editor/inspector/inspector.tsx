@@ -19,8 +19,9 @@ import { ErrorOf } from '../ui/error-card.tsx';
 import { ago, duration } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Empty, Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
-import { RecordingPicker, type RecordingValue } from '../uploads/recording-picker.tsx';
+import { RecordingPicker } from '../uploads/recording-picker.tsx';
 import { Output } from './output.tsx';
+import { readRecording } from './read-recording.ts';
 import { SchemaForm } from './schema-form.tsx';
 
 type Shape = 'side' | 'over' | 'sheet';
@@ -150,7 +151,7 @@ function WireInspector({ edge: id }: { edge: string }) {
   return (
     <div className="p-4 grid gap-3">
       <h2 className="h-16">Wire</h2>
-      <dl className="facts">
+      <dl className="insp-facts">
         <dt>From</dt>
         <dd>
           {source?.name}, {portLabel(edge.from.port, output)}
@@ -266,14 +267,6 @@ function NameField({
   );
 }
 
-/** A stored config may hold anything; only what the picker can show reaches it. */
-export function readRecording(value: unknown): RecordingValue | null {
-  if (typeof value !== 'object' || value === null) return null;
-  if ('asset' in value && typeof value.asset === 'string') return { asset: value.asset };
-  if ('url' in value && typeof value.url === 'string') return { url: value.url };
-  return null;
-}
-
 export function Settings({ node, manifest }: { node: GraphNode; manifest: ManifestJson }) {
   const store = useEditorStore();
   const readOnly = useEditor((state) => state.readOnly);
@@ -344,8 +337,8 @@ function LastOutput({ node, manifest }: { node: GraphNode; manifest: ManifestJso
   const store = useEditorStore();
   const run = useEditor((state) => state.run);
   return (
-    <section className="out" aria-label="Last output">
-      <div className="row oh">
+    <section className="insp-out" aria-label="Last output">
+      <div className="row insp-oh">
         <h3 className="label">{run && run.state === 'running' ? 'Output' : 'Last output'}</h3>
         <span className="grow" />
         {run && <span className="t-12 muted">Run {run.number}</span>}
@@ -380,7 +373,7 @@ function InputsTab({ node, manifest }: { node: GraphNode; manifest: ManifestJson
   return inputs.map(({ name, port }) => {
     const edges = wired.into.get(portKey(node.id, name)) ?? [];
     return (
-      <section key={name} className="source" aria-label={portLabel(name, port)}>
+      <section key={name} className="insp-source" aria-label={portLabel(name, port)}>
         <h3 className="row label">
           <PortGlyph type={port.type} list={port.list} />
           <span className="grow">{portLabel(name, port)}</span>

@@ -70,7 +70,7 @@ export function Output({ node, manifest, large }: { node: string; manifest: Mani
   return (
     <>
       {(items.length > 1 || chosen.path.length > 0) && (
-        <fieldset className="items" aria-label="Items">
+        <fieldset className="insp-items" aria-label="Items">
           {items.map((step, index) => (
             <button
               key={keyOf(step)}
@@ -167,7 +167,7 @@ function StepOutput({ node, manifest, step, runId }: StepOutputProps) {
         </div>
       )}
       {step.facts.length > 0 && (
-        <dl className="facts mb-3">
+        <dl className="insp-facts mb-3">
           {step.facts.map((fact) => (
             <Fact key={fact.name} name={fact.name} value={fact.value} />
           ))}
@@ -255,7 +255,7 @@ function Why({ step }: { step: StepView }) {
   const icon = MARKS[step.state];
   if (!words) return null;
   return (
-    <div className="why">
+    <div className="insp-why">
       {icon && <Icon name={icon} size={14} />}
       <span>{words}</span>
     </div>

@@ -32,7 +32,7 @@ export function SchemaForm({ schema, config, ...rest }: SchemaFormProps) {
   if (fields.length === 0) return <p className="muted t-12 px-4 py-3">This node has no settings.</p>;
   const groups = [...new Set(fields.map((field) => field.group))];
   return groups.map((group) => (
-    <section key={group ?? ''} className="form" aria-label={group ?? 'Settings'}>
+    <section key={group ?? ''} className="insp-form" aria-label={group ?? 'Settings'}>
       {group && <h3 className="eyebrow">{group}</h3>}
       {fields
         .filter((field) => field.group === group)
