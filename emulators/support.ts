@@ -135,14 +135,15 @@ export async function startEmulator<S>(definition: EmulatorDefinition<S>, port =
   }
 
   const server = createServer({ maxHeaderSize: 65_536 }, (request, response) => {
-    void serve(request, response).catch(() => request.socket.destroy());
+    const { socket } = request; // it is taken off a request whose body was not read to its end
+    void serve(request, response, socket).catch(() => socket.destroy());
   });
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
 
-  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function serve(request: IncomingMessage, response: ServerResponse, socket: Socket): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://emulator');
     const method = request.method ?? 'GET';
     const headers = Object.fromEntries(Object.entries(request.headers).map(([key, value]) => [key, String(value)]));
@@ -164,7 +165,7 @@ export async function startEmulator<S>(definition: EmulatorDefinition<S>, port =
     };
     requests.push(record);
     const fault = faultFor(method, url.pathname);
-    if (fault?.kind === 'drop-before-read') return void request.socket.destroy();
+    if (fault?.kind === 'drop-before-read') return void socket.destroy();
     const body = await readAll(
       request,
       fault?.kind === 'drop-mid-body' ? (fault.afterBytes ?? 1) : undefined,
@@ -173,7 +174,7 @@ export async function startEmulator<S>(definition: EmulatorDefinition<S>, port =
     record.bytes = body.length;
     record.sha256 = createHash('sha256').update(body).digest('hex');
     if (/json/.test(headers['content-type'] ?? '')) record.json = parsed(body);
-    if (fault?.kind === 'drop-mid-body') return void request.socket.destroy();
+    if (fault?.kind === 'drop-mid-body') return void socket.destroy();
     if (fault?.kind === 'hang') return;
     if (fault?.kind === 'status') {
       const { status = 500, headers: extra = {}, body: json = {} } = fault;
@@ -182,7 +183,7 @@ export async function startEmulator<S>(definition: EmulatorDefinition<S>, port =
     }
     const asked: Asked = { method, path: url.pathname, query: url.searchParams, headers, body, params: {} };
     const answer = await answerTo(asked);
-    if (fault?.kind === 'commit-then-drop') return void request.socket.destroy();
+    if (fault?.kind === 'commit-then-drop') return void socket.destroy();
     record.status = answer.status;
     if (fault?.kind === 'slow') return writeSlowly(response, answer, fault.delayMs ?? 100);
     write(response, answer);

@@ -15,7 +15,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CapabilityError } from '../capabilities/capability.ts';
 import { FetchError, type Fetcher } from '../fetch.ts';
-import { MODELS, type Model, type ModelFile, modelById, modelBytes } from './catalogue.ts';
+import { MODELS, type Model, type ModelFile, modelBytes } from './catalogue.ts';
 import { findDraft } from './draft.ts';
 
 export type InstallProgress = { fraction: number; note: string };
@@ -73,8 +73,9 @@ async function digestOf(file: string): Promise<string> {
 export async function installedModel(
   task: Model['task'],
   folder: string,
+  catalogue: readonly Model[] = MODELS,
 ): Promise<{ model: Model; folder: string } | undefined> {
-  for (const model of MODELS) {
+  for (const model of catalogue) {
     if (model.task === task && (await isInstalled(model, folder)))
       return { model, folder: path.join(folder, model.id) };
   }
@@ -82,9 +83,9 @@ export async function installedModel(
 }
 
 /** Everything that can be installed, for Settings and `speech install`. */
-export async function installables(folder: string): Promise<Installable[]> {
+export async function installables(folder: string, catalogue: readonly Model[] = MODELS): Promise<Installable[]> {
   const models = await Promise.all(
-    MODELS.map(async (model) => ({
+    catalogue.map(async (model) => ({
       id: model.id,
       label: model.label,
       task: model.task,
@@ -119,14 +120,22 @@ function draftObstacle(): string | null {
 /** Installs one engine or model by its id. Safe to call again: what is there is kept, what broke off goes on. */
 export async function installEngine(
   id: string,
-  options: { fetcher: Fetcher; folder: string; onProgress?(progress: InstallProgress): void; signal?: AbortSignal },
+  options: {
+    fetcher: Fetcher;
+    folder: string;
+    onProgress?(progress: InstallProgress): void;
+    signal?: AbortSignal;
+    /** Other models than the product's own. */
+    catalogue?: readonly Model[];
+  },
 ): Promise<void> {
+  const { catalogue = MODELS } = options;
   const report = options.onProgress ?? (() => {});
   if (id === DRAFT) return installDraft(report, options.signal);
-  const model = modelById(id);
+  const model = catalogue.find((one) => one.id === id);
   if (!model) {
     throw new CapabilityError('MODEL_UNKNOWN', `There is no engine "${id}" to install.`, {
-      hint: `There are: ${[...MODELS.map((one) => one.id), DRAFT].join(', ')}.`,
+      hint: `There are: ${[...catalogue.map((one) => one.id), DRAFT].join(', ')}.`,
     });
   }
   if (await isInstalled(model, options.folder)) return report({ fraction: 1, note: `${model.label} is installed.` });
