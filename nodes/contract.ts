@@ -720,7 +720,8 @@ export interface RenderCapability {
     size: number;
     maxWidth: number;
     lineHeight: number;
-  }): Promise<{ width: number; height: number; lines: number; wrapped: string[] }>;
+    /** `widths` of the `wrapped` lines. A line break in the text stays one, so words can be measured all at once. */
+  }): Promise<{ width: number; height: number; lines: number; wrapped: string[]; widths: number[] }>;
 }
 
 type ConfigOf<M> = M extends Manifest<Ports, Ports, infer C> ? z.output<C> : never;

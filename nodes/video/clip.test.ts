@@ -311,7 +311,6 @@ describe('the node', () => {
     });
     expect(ctx.calls[1]?.args).toMatchObject({ crop: null });
     expect(clip.framing).toMatch(/waveform/);
-    expect(clip.source).toBeUndefined();
   });
 
   test('a segment behind the end of the recording is refused in words', async () => {

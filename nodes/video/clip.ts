@@ -566,7 +566,7 @@ export const run: Run<typeof manifest> = async (ctx, { recording, segment, trans
       ? { loudness: { ...made.loudness, target: TARGETS[loudness].integrated } }
       : {}),
     framing,
-    ...(facts.video ? { source: { asset: recording.asset, start, end } } : {}),
+    source: { asset: recording.asset, start, end },
   };
   return { clip };
 };

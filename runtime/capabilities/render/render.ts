@@ -332,8 +332,14 @@ export function renderCapability(options: RenderOptions = {}): Capability & Asyn
         record: 'pass',
         act: async (_scope, { text, font, weight, size, maxWidth, lineHeight }) => {
           const wrapped = wrapText(text, { family: font, weight, size }, maxWidth);
-          const width = Math.max(0, ...wrapped.map((line) => widthOf(line, font, weight) * size));
-          return { width, height: wrapped.length * size * lineHeight, lines: wrapped.length, wrapped };
+          const widths = wrapped.map((line) => widthOf(line, font, weight) * size);
+          return {
+            width: Math.max(0, ...widths),
+            height: wrapped.length * size * lineHeight,
+            lines: wrapped.length,
+            wrapped,
+            widths,
+          };
         },
       }),
     },
