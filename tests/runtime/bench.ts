@@ -105,6 +105,7 @@ export async function openBench(options: BenchOptions = {}) {
       workers.push(worker);
       return worker;
     },
+    workers: () => [...workers],
     async stop(worker: Worker, graceMs?: number) {
       workers.splice(workers.indexOf(worker), 1);
       await worker.stop(graceMs);
@@ -120,6 +121,7 @@ export async function openBench(options: BenchOptions = {}) {
         brandId?: string;
         kit?: BrandKit;
         dryRun?: boolean;
+        nonce?: string;
         manifests?: ManifestJson[];
       } = {},
     ): Promise<string> {
@@ -138,6 +140,7 @@ export async function openBench(options: BenchOptions = {}) {
           first: prepared.first,
           afresh: prepared.afresh,
           dryRun: how.dryRun,
+          nonce: how.nonce,
           startedBy: null,
         }),
       );

@@ -1,0 +1,29 @@
+/** A worker of the tests as a process of its own, to be killed: node tests/runtime/kill-worker.ts */
+import os from 'node:os';
+import path from 'node:path';
+import { httpCapability } from '../../runtime/capabilities/http.ts';
+import { loadCatalogue } from '../../runtime/catalogue.ts';
+import { NO_FAULTS } from '../../runtime/faults.ts';
+import { createFetcher } from '../../runtime/fetch.ts';
+import { createSandbox } from '../../runtime/sandbox/sandbox.ts';
+import { startWorker } from '../../runtime/worker.ts';
+import { markingMedia, postsHost } from './marks.ts';
+
+const { TEST_URL: url = '', TEST_FOLDER: folder = '', TEST_MS = '60' } = process.env;
+const cacheDir = path.join(os.tmpdir(), 'spliceboard-test-cache');
+const sandbox = await createSandbox({ cacheDir, spare: false });
+const catalogue = await loadCatalogue({ sandbox, dir: path.join(import.meta.dirname, 'nodes'), cacheDir });
+const fetcher = createFetcher();
+const capabilities = [markingMedia(path.join(folder, 'marks'), { ms: Number(TEST_MS) }), httpCapability({ fetcher })];
+const posts = postsHost(path.join(folder, 'posts'));
+await startWorker({
+  url,
+  assetsDir: path.join(folder, 'assets'),
+  sandbox,
+  catalogue,
+  capabilities: new Map(capabilities.map((each) => [each.name, each])),
+  internalHosts: new Map([[posts.host, posts]]),
+  fetcher,
+  faults: NO_FAULTS,
+  log: () => {},
+});
