@@ -178,7 +178,7 @@ export function aiCapability(options: AiOptions): Ai {
         const { size } = await stat(sound.path);
         if (size > OPENAI_FILE_BYTES)
           throw new CapabilityError('SERVICE_TOO_LARGE', `The part has ${size} bytes; ${client.label} takes 25 MB.`);
-        return client.transcribe(scope, sound.path, { ...spoken, offset: order.start ?? 0, duration });
+        return await client.transcribe(scope, sound.path, { ...spoken, offset: order.start ?? 0, duration });
       }
       case 'local': {
         const found = await installedModel('transcribe', options.models);
@@ -237,7 +237,7 @@ export function aiCapability(options: AiOptions): Ai {
     told: { speakers?: number },
   ): Promise<string> {
     await using sound = await soundFile(scope, asset, 'm4a');
-    return service.submit(scope, await service.upload(scope, sound.path), told);
+    return await service.submit(scope, await service.upload(scope, sound.path), told);
   }
 
   return {

@@ -158,7 +158,7 @@ async function download(scope: StepScope, url: string, options: AssetsOptions): 
       },
     );
   }
-  return keep(scope, file, name, sniffed, options);
+  return await keep(scope, file, name, sniffed, options); // before the folder goes
 }
 
 async function keep(
