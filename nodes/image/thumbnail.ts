@@ -179,6 +179,20 @@ export function textOn(ground: string, ...wanted: string[]): string {
   const good = wanted.find((colour) => contrast(colour, ground) >= 4.6);
   return good ?? (contrast(WHITE, ground) >= contrast('#000000', ground) ? WHITE : '#000000');
 }
+/** The tone, or darker until it can be read on the ground. */
+function darkTone(hex: string, ground: string): string {
+  for (let share = 0; share <= 1; share += 0.05) {
+    const darker = `#${parse(hex)
+      .map((channel) =>
+        Math.round(channel * (1 - share))
+          .toString(16)
+          .padStart(2, '0'),
+      )
+      .join('')}`;
+    if (contrast(darker, ground) >= 4.6) return darker;
+  }
+  return textOn(ground, WHITE);
+}
 /** The tone, or lighter until it can be seen on black. */
 function lightTone(hex: string): string {
   for (let share = 0; share < 1; share += 0.1) {
@@ -249,19 +263,19 @@ export function fitText(
 ): Fitted {
   let shown = text;
   for (;;) {
-    for (let size = box.most; size >= box.smallest; size *= 0.96) {
+    let best: (Fitted & { worth: number }) | null = null;
+    for (let size = box.most; size >= box.smallest && (!best || size > best.size * 0.72); size *= 0.96) {
       const lines = breakLines(shown, metrics, box.width / size);
       const pitch = size * box.lineHeight;
-      if (lines && lines.length <= box.lines && lines.length * pitch <= box.height) {
-        return {
-          lines,
-          size,
-          pitch,
-          width: Math.max(...lines.map((line) => line.width)) * size,
-          height: lines.length * pitch,
-        };
+      if (!lines || lines.length > box.lines || lines.length * pitch > box.height) continue;
+      const widest = Math.max(...lines.map((line) => line.width));
+      // rather a little smaller than with one short word left over at the end
+      const worth = size * (0.7 + 0.3 * Math.min(1, (lines.at(-1)!.width / widest) * 1.4));
+      if (!best || worth > best.worth) {
+        best = { lines, size, pitch, width: widest * size, height: lines.length * pitch, worth };
       }
     }
+    if (best) return { lines: best.lines, size: best.size, pitch: best.pitch, width: best.width, height: best.height };
     const fewer = words(shown).slice(0, -1);
     if (fewer.length === 0) break;
     shown = fewer.join(' ');
@@ -536,7 +550,7 @@ function cornerPlan(
   page: Page,
   content: Content,
   textArea: (side: 'left' | 'right', height: number) => Rect,
-  fit: (area: Rect) => Fitted,
+  setIn: (area: Rect) => Fitted,
 ) {
   const { still } = content;
   const whole = { x: 0, y: 0, width: page.width, height: page.height };
@@ -556,7 +570,7 @@ function cornerPlan(
         const focus = { x: side === 'left' ? 0.7 : 0.3, y: upright ? 0.3 : 0.32 };
         const placed = still ? place(still, whole, upright ? { x: 0.5, y: 0.3 } : focus, zoom) : null;
         const area = textArea(side, share);
-        const fitted = fit(area);
+        const fitted = setIn(area);
         const title = {
           x: area.x,
           y: area.y + area.height - fitted.height,
@@ -601,24 +615,22 @@ const corner: Make = (page, content, unit) => {
   const x = right ? width - margin - plan.fitted.width : margin;
   const top = plan.area.y + plan.area.height - plan.fitted.height;
   if (still) {
-    // from the lower corner at 72°, as the design has it; dark enough under the whole title, whatever the still
-    page.add(
-      block({
-        left: 0,
-        top: 0,
-        width,
-        height,
-        backgroundImage: `linear-gradient(${right ? -72 : 72}deg, rgba(12,10,8,0.82) 0%, rgba(12,10,8,0.5) 34%, rgba(12,10,8,0) 66%)`,
-      }),
-    );
-    const reach = Math.min(height, height - top + 120 * unit);
+    // from the lower corner at 72°, as the design has it
+    const mood = `linear-gradient(${right ? -72 : 72}deg, rgba(12,10,8,0.7) 0%, rgba(12,10,8,0.34) 34%, rgba(12,10,8,0) 62%)`;
+    page.add(block({ left: 0, top: 0, width, height, backgroundImage: mood }));
+    // and dark enough under every letter, whatever the still: it fades beside the title and above it
+    const above = 150 * unit;
+    const reach = Math.min(height, height - top + above);
+    const beside = Math.min(96, ((plan.fitted.width + margin + 30 * unit) / width) * 100);
+    const under = 'rgba(12,10,8,0.64)';
     page.add(
       block({
         left: 0,
         top: px(height - reach),
         width,
         height: px(reach),
-        backgroundImage: `linear-gradient(0deg, rgba(12,10,8,0.66) 0%, rgba(12,10,8,0.62) ${px(((reach - 120 * unit) / reach) * 100)}%, rgba(12,10,8,0) 100%)`,
+        backgroundImage: `linear-gradient(${right ? -90 : 90}deg, ${under} 0%, ${under} ${px(beside)}%, rgba(12,10,8,0) ${px(Math.min(100, beside + 34))}%)`,
+        maskImage: `linear-gradient(0deg, #000 0%, #000 ${px(((reach - above) / reach) * 100)}%, rgba(0,0,0,0) 100%)`,
       }),
     );
   }
@@ -780,7 +792,7 @@ const number: Make = (page, content, unit) => {
   // figures are 0.7 em tall: half of the picture, or what the panel is wide
   const tall = Math.min((wide ? height : panel.height) * 0.5, ((panel.width - margin * 2) / digit) * 0.7);
   const size = tall / 0.7;
-  const colour = textOn(paper, primary, ink);
+  const colour = luminance(paper) > 0.3 ? darkTone(primary, paper) : textOn(paper, primary, WHITE);
   const top = panel.y + margin * 0.9;
   page.add(
     page.line(
