@@ -16,8 +16,8 @@ export type PipelineListing = {
   lastRun: { id: string; number: number; state: string; endedAt: string | null } | null;
 };
 
-/** Not removed ones, last changed first. */
-export async function listPipelines(tx: WorkspaceTx, brandId?: string): Promise<PipelineListing[]> {
+/** Not removed ones, last changed first. Their newest run is looked for among `brandIds`, or all. */
+export async function listPipelines(tx: WorkspaceTx, brandIds?: readonly string[]): Promise<PipelineListing[]> {
   const rows = await tx
     .selectFrom('pipeline')
     .leftJoinLateral(
@@ -33,7 +33,9 @@ export async function listPipelines(tx: WorkspaceTx, brandId?: string): Promise<
           .whereRef('run.pipeline_id', '=', 'pipeline.id')
           .orderBy('run.number', 'desc')
           .limit(1);
-        return (brandId ? newest.where('run.brand_id', '=', brandId) : newest).as('newest');
+        return (brandIds ? newest.where(sql<boolean>`run.brand_id = any(${[...brandIds]}::uuid[])`) : newest).as(
+          'newest',
+        );
       },
       (join) => join.onTrue(),
     )

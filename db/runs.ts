@@ -176,6 +176,20 @@ export async function runScope(
   return row && { pipelineId: row.pipeline_id, brandId: row.brand_id, state: row.state as RunState };
 }
 
+/** Which of these run numbers belong to one of the brands. */
+export async function numbersWithin(
+  tx: WorkspaceTx,
+  numbers: readonly number[],
+  brandIds: readonly string[],
+): Promise<Set<number>> {
+  if (numbers.length === 0) return new Set();
+  const { rows } = await sql<{ number: number }>`
+    select number from run where number = any(${[...numbers]}::int[]) and brand_id = any(${[...brandIds]}::uuid[])`.execute(
+    tx,
+  );
+  return new Set(rows.map((row) => row.number));
+}
+
 // ---------------------------------------------------------------- looking
 
 export type ErrorRow = {

@@ -12,7 +12,7 @@ import path from 'node:path';
 import fastifyStatic from '@fastify/static';
 import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { authPool, createToken, createWorkspace, hasOwner } from '../db/accounts.ts';
+import { authPool, createToken, createWorkspace, hasOwner, workspacesOf } from '../db/accounts.ts';
 import { assetRows } from '../db/assets.ts';
 import { createBrand, listBrands } from '../db/brands.ts';
 import { createDatabase, createPool, serverVersion } from '../db/connect.ts';
@@ -259,25 +259,34 @@ export async function ensureLocalOwner({
   services,
 }: Pick<RunningServer, 'services'>): Promise<{ userId: string; workspaceId: string; token: string } | undefined> {
   const file = path.join(services.dataDir, 'token');
-  if (await hasOwner(services.db)) return undefined;
   const context = await services.auth.$context;
-  const known = await context.internalAdapter.findUserByEmail(LOCAL_OWNER); // a start that was killed half-way
+  const known = await context.internalAdapter.findUserByEmail(LOCAL_OWNER);
+  if (await hasOwner(services.db)) {
+    const mine = known ? await workspacesOf(services.db, known.user.id) : [];
+    const home = mine.find(({ role }) => role === 'owner');
+    if (!known || !home || existsSync(file)) return undefined;
+    return giveToken(home.workspaceId, known.user.id); // a start that was killed before it had written the file
+  }
   const userId = known?.user.id ?? (await createUser(services.auth, { name: 'Owner', email: LOCAL_OWNER })).id;
   const workspaceId = await createWorkspace(services.db, 'My workspace', userId);
-  const token = await inWorkspace(services.db, workspaceId, async (tx) => {
-    if ((await listBrands(tx)).length === 0) {
-      await createBrand(tx, {
-        name: 'My brand',
-        kit: firstKit('My brand'),
-        timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC',
-      });
-    }
-    return (await createToken(tx, { name: 'This machine', role: 'owner', userId })).token;
-  });
-  const partial = `${file}.${randomUUID()}`;
-  await writeFile(partial, `${token}\n`, { mode: 0o600, flush: true });
-  await rename(partial, file);
-  return { userId, workspaceId, token };
+  return giveToken(workspaceId, userId);
+
+  async function giveToken(workspaceId: string, userId: string) {
+    const token = await inWorkspace(services.db, workspaceId, async (tx) => {
+      if ((await listBrands(tx)).length === 0) {
+        await createBrand(tx, {
+          name: 'My brand',
+          kit: firstKit('My brand'),
+          timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC',
+        });
+      }
+      return (await createToken(tx, { name: 'This machine', role: 'owner', userId })).token;
+    });
+    const partial = `${file}.${randomUUID()}`;
+    await writeFile(partial, `${token}\n`, { mode: 0o600, flush: true });
+    await rename(partial, file);
+    return { userId, workspaceId, token };
+  }
 }
 
 /** Signs the local owner in once, within a day. */

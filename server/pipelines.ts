@@ -18,7 +18,7 @@ import { EMPTY_GRAPH, Graph } from '../runtime/graph/graph.ts';
 import { applyAll, isRefusal, Operation, OperationRefused, type Refusal, rebase } from '../runtime/graph/operations.ts';
 import { problems } from '../runtime/graph/validate.ts';
 import { notFound, Problem } from './problem.ts';
-import { memberProcedure, router } from './trpc.ts';
+import { checkAgain, memberProcedure, router } from './trpc.ts';
 
 const Name = z.string().trim().min(1).max(120);
 const ProblemView = z.object({
@@ -40,6 +40,7 @@ const Exported = z.object({
   graph: Graph,
 });
 const POLL_MS = 2_000;
+const AUTHORITY_MS = 60_000;
 
 const RULES = {
   readGraph: (stored: unknown) => Graph.parse(stored),
@@ -78,7 +79,9 @@ export const pipelines = router({
     )
     .query(async ({ ctx, input }) => {
       const types = await ctx.services.nodeTypes.all();
-      const rows = await ctx.inWorkspace((tx) => listPipelines(tx, input.brandId));
+      const rows = await ctx.inWorkspace((tx) =>
+        listPipelines(tx, input.brandId ? [input.brandId] : (ctx.member.brands ?? undefined)),
+      );
       return rows.map((row) => {
         const graph = Graph.parse(row.graph);
         return {
@@ -317,7 +320,12 @@ export const pipelines = router({
       const pipeline = await read((tx) => getPipeline(tx, input.pipelineId));
       if (!pipeline) throw notFound('This pipeline');
       let revision = input.since ?? pipeline.revision;
+      let checkedAt = Date.now();
       while (!abort.aborted) {
+        if (Date.now() - checkedAt > AUTHORITY_MS) {
+          await checkAgain(ctx, { workspaceId: input.workspaceId, role: 'sponsor-viewer' });
+          checkedAt = Date.now();
+        }
         const changed = ctx.services.hub.changed(input.pipelineId, POLL_MS, abort);
         for (const entry of await read((tx) => operationsSince<Operation>(tx, input.pipelineId, revision))) {
           revision = entry.revision;

@@ -10,6 +10,7 @@ import {
   latestFor,
   listRuns,
   listSteps,
+  numbersWithin,
   type RunSnapshot,
   retrySteps,
   runSnapshot,
@@ -27,7 +28,7 @@ import { problems } from '../runtime/graph/validate.ts';
 import type { Services } from './deps.ts';
 import { notFound, Problem } from './problem.ts';
 import { type Manifests, type RunEvent, RunRow, RunView, runRow, runView, StepView, stepView } from './run-view.ts';
-import { isAtLeast, memberOf, memberProcedure, router, runProcedure } from './trpc.ts';
+import { checkAgain, type Member, memberProcedure, router, runProcedure } from './trpc.ts';
 
 const RULES = { dependentsOf, rebuild, isTrouble } as Parameters<typeof retrySteps>[2];
 const Path = z.array(z.number().int().nonnegative()).max(8);
@@ -95,11 +96,42 @@ async function manifestsOf(services: Services): Promise<Manifests> {
   return new Map([...types].map(([id, { manifest }]) => [id, manifest]));
 }
 
-async function viewOf(services: Services, snapshot: RunSnapshot): Promise<RunView> {
+async function viewOf(services: Services, snapshot: RunSnapshot, tx: WorkspaceTx, member: Member): Promise<RunView> {
   const by = snapshot.run.startedBy;
   const users = await usersById(services.authPool, by === null ? [] : [by]);
   const names = new Map([...users].map(([id, user]) => [id, user.name]));
-  return runView(snapshot, await manifestsOf(services), names);
+  const view = runView(snapshot, await manifestsOf(services), names);
+  const told = await discretion(
+    tx,
+    member,
+    view.nodes.map((node) => node.reason),
+  );
+  return { ...view, nodes: view.nodes.map((node) => ({ ...node, reason: told.text(node.reason) })) };
+}
+
+const RUN_NUMBER = /\brun (\d+)\b/g;
+
+/**
+ * Which run a result was reused from is told to those who may see that run. `texts` are reasons; gives back a function
+ * that reads them accordingly.
+ */
+async function discretion(
+  tx: WorkspaceTx,
+  member: Member,
+  texts: readonly (string | null)[],
+  numbers: readonly (number | null | undefined)[] = [],
+): Promise<{ text(reason: string | null): string | null; number(run: number | null): number | null }> {
+  if (member.brands === null) return { text: (reason) => reason, number: (run) => run };
+  const named = new Set([
+    ...texts.flatMap((text) => [...(text ?? '').matchAll(RUN_NUMBER)].map((match) => Number(match[1]))),
+    ...numbers.filter((number) => typeof number === 'number'),
+  ]);
+  const seen = await numbersWithin(tx, [...named], member.brands);
+  return {
+    text: (reason) =>
+      reason === null ? null : reason.replace(RUN_NUMBER, (all, run) => (seen.has(Number(run)) ? all : 'another run')),
+    number: (run) => (run !== null && seen.has(run) ? run : null),
+  };
 }
 
 /** The manifest of one node of a run, by the run's own graph. */
@@ -113,6 +145,14 @@ async function manifestIn(
   const graph = Graph.safeParse(row?.graph);
   const type = graph.data?.nodes.find((node) => node.id === nodeId)?.type;
   return type === undefined ? undefined : (await manifestsOf(services)).get(type);
+}
+
+function discreetly(step: StepView, told: Awaited<ReturnType<typeof discretion>>): StepView {
+  return {
+    ...step,
+    reason: told.text(step.reason),
+    reused: step.reused && { runNumber: told.number(step.reused.runNumber) },
+  };
 }
 
 async function bytesOf(services: Services, workspaceId: string, sha256: string): Promise<Buffer> {
@@ -234,22 +274,24 @@ export const runs = router({
 
   get: runProcedure('sponsor-viewer')
     .output(RunView)
-    .query(async ({ ctx, input }) => {
-      const snapshot = await ctx.inWorkspace((tx) => runSnapshot(tx, input.runId));
-      if (!snapshot) throw notFound('This run');
-      return viewOf(ctx.services, snapshot);
-    }),
+    .query(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const snapshot = await runSnapshot(tx, input.runId);
+        if (!snapshot) throw notFound('This run');
+        return viewOf(ctx.services, snapshot, tx, ctx.member);
+      }),
+    ),
 
   latestFor: memberProcedure('sponsor-viewer')
     .input(z.object({ pipelineId: z.uuid(), brandId: z.uuid() }))
     .output(RunView.nullable())
-    .query(async ({ ctx, input }) => {
-      const snapshot = await ctx.inWorkspace(async (tx) => {
+    .query(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
         const runId = await latestFor(tx, input.pipelineId, input.brandId);
-        return runId === undefined ? undefined : runSnapshot(tx, runId);
-      });
-      return snapshot ? viewOf(ctx.services, snapshot) : null;
-    }),
+        const snapshot = runId === undefined ? undefined : await runSnapshot(tx, runId);
+        return snapshot ? viewOf(ctx.services, snapshot, tx, ctx.member) : null;
+      }),
+    ),
 
   /** One page of a node's steps, in path order. */
   steps: runProcedure('sponsor-viewer')
@@ -271,7 +313,13 @@ export const runs = router({
           ...(input.cursor ? { cursor: input.cursor } : {}),
           ...(input.limit ? { limit: input.limit } : {}),
         });
-        return { items: page.items.map((row) => stepView(row, manifest)), next: page.next };
+        const told = await discretion(
+          tx,
+          ctx.member,
+          page.items.map((row) => row.reason),
+          page.items.map((row) => row.reused?.runNumber),
+        );
+        return { items: page.items.map((row) => discreetly(stepView(row, manifest), told)), next: page.next };
       }),
     ),
 
@@ -282,7 +330,8 @@ export const runs = router({
       ctx.inWorkspace(async (tx) => {
         const row = await getStep(tx, input.runId, input.nodeId, input.path);
         if (!row) throw notFound('This step');
-        return stepView(row, await manifestIn(ctx.services, tx, input.runId, input.nodeId));
+        const told = await discretion(tx, ctx.member, [row.reason], [row.reused?.runNumber]);
+        return discreetly(stepView(row, await manifestIn(ctx.services, tx, input.runId, input.nodeId)), told);
       }),
     ),
 
@@ -403,17 +452,19 @@ export const runs = router({
     let isFirst = true;
     while (!abort.aborted) {
       if (Date.now() - checkedAt > AUTHORITY_MS) {
-        const member = await memberOf(ctx.services.db, ctx.caller, {
+        await checkAgain(ctx, {
           workspaceId: input.workspaceId,
           role: 'sponsor-viewer',
+          brandId: ctx.scope.brandId,
         });
-        if (!isAtLeast(member.role, 'sponsor-viewer')) return;
         checkedAt = Date.now();
       }
       const changed = ctx.services.hub.changed(input.runId, POLL_MS, abort); // before reading: nothing is missed
-      const snapshot = await inWorkspace(ctx.services.db, input.workspaceId, (tx) => runSnapshot(tx, input.runId));
-      if (!snapshot) throw notFound('This run');
-      const run = await viewOf(ctx.services, snapshot);
+      const run = await inWorkspace(ctx.services.db, input.workspaceId, async (tx) => {
+        const snapshot = await runSnapshot(tx, input.runId);
+        if (!snapshot) throw notFound('This run');
+        return viewOf(ctx.services, snapshot, tx, ctx.member);
+      });
       const nodes = run.nodes.filter((node) => {
         const now = JSON.stringify(node);
         const isNew = seen.get(node.nodeId) !== now;

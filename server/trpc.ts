@@ -10,12 +10,13 @@ import { initTRPC } from '@trpc/server';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { type MemberRole, membershipOf, ROLES, touchToken } from '../db/accounts.ts';
+import { getBrand } from '../db/brands.ts';
 import type { Database } from '../db/connect.ts';
 import { runScope } from '../db/runs.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import type { Services } from './deps.ts';
 import { notFound, Problem, toProblem } from './problem.ts';
-import type { Caller } from './session.ts';
+import { type Caller, callerOf } from './session.ts';
 
 export type Access = 'public' | 'user' | MemberRole;
 export type Context = {
@@ -67,9 +68,13 @@ export async function memberOf(
 ): Promise<Member> {
   if (!caller) throw signInFirst();
   if (caller.kind === 'token' && caller.workspaceId !== wanted.workspaceId) throw notFound('This workspace');
-  const member = await inWorkspace(db, wanted.workspaceId, async (tx) => {
+  const { brandId } = wanted;
+  const { member, hasBrand } = await inWorkspace(db, wanted.workspaceId, async (tx) => {
     if (caller.kind === 'token') await touchToken(tx, caller.tokenId);
-    return membershipOf(tx, caller.userId);
+    return {
+      member: await membershipOf(tx, caller.userId),
+      hasBrand: brandId === undefined || (await getBrand(tx, brandId)) !== undefined,
+    };
   });
   if (!member) throw notFound('This workspace');
   const role = caller.kind === 'token' && isAtLeast(member.role, caller.role) ? caller.role : member.role; // the weaker of both
@@ -86,8 +91,17 @@ export async function memberOf(
     brands: member.brands,
     tokenId: caller.kind === 'token' ? caller.tokenId : null,
   };
-  if (wanted.brandId !== undefined) requireBrand(result, wanted.brandId);
+  if (brandId !== undefined) requireBrand(result, brandId);
+  if (!hasBrand) throw notFound('This brand');
   return result;
+}
+
+/** For event streams, each minute: whether the session or token still stands and still may. Throws where not. */
+export async function checkAgain(
+  ctx: Pick<Context, 'services' | 'request'>,
+  wanted: { workspaceId: string; role: MemberRole; brandId?: string },
+): Promise<void> {
+  await memberOf(ctx.services.db, await callerOf(ctx.services, ctx.request.headers), wanted);
 }
 
 /** Throws as for a brand that does not exist. */

@@ -45,7 +45,7 @@ export function registerUploads(app: FastifyInstance, services: Services, author
   const store = new FileStore({ directory: folder, expirationPeriodInMilliseconds: EXPIRES_MS });
   const fileOf = (id: string) => path.join(folder, id);
   /** Whose request tus is working on: its hooks see a request of their own, without our session. */
-  const callers = new AsyncLocalStorage<string>();
+  const callers = new AsyncLocalStorage<{ userId: string; workspaceId: string }>();
   const tus = new TusServer({
     path: '/api/uploads',
     datastore: store,
@@ -54,9 +54,9 @@ export function registerUploads(app: FastifyInstance, services: Services, author
     relativeLocation: true,
     namingFunction: () => randomBytes(16).toString('hex'),
     async onUploadCreate(_request, upload) {
-      const { workspaceId = '', filename } = upload.metadata ?? {};
+      const { workspaceId, filename } = upload.metadata ?? {};
       const caller = callers.getStore();
-      if (!z.uuid().safeParse(workspaceId).success || !caller) throw refusal(notFound('This workspace'));
+      if (!caller || workspaceId !== caller.workspaceId) throw refusal(notFound('This workspace'));
       const bytes = upload.size ?? 0;
       const { bavail, bsize } = await statfs(folder);
       if (bytes + SPARE_BYTES > bavail * bsize) {
@@ -70,8 +70,8 @@ export function registerUploads(app: FastifyInstance, services: Services, author
         );
       }
       const name = (filename ?? 'recording').slice(0, 300);
-      await inWorkspace(services.db, workspaceId!, (tx) =>
-        beginUpload(tx, { id: upload.id, userId: caller, name, bytes }),
+      await inWorkspace(services.db, caller.workspaceId, (tx) =>
+        beginUpload(tx, { id: upload.id, userId: caller.userId, name, bytes }),
       );
       return {};
     },
@@ -100,16 +100,15 @@ export function registerUploads(app: FastifyInstance, services: Services, author
     const { id } = request.params as { id?: string };
     const caller = await callerOf(services, request.headers);
     if (!caller) throw new Problem('UNAUTHORIZED', 'SIGN_IN', 'Sign in first.');
-    const workspaceId =
+    const named =
       id === undefined
         ? metadataOf(request.headers['upload-metadata']).workspaceId
         : (await ownerOf(id, caller.userId)).workspaceId;
-    await authorize(request, {
-      workspaceId: z.uuid().catch('00000000-0000-0000-0000-000000000000').parse(workspaceId),
-      role: 'editor',
-    });
+    const workspaceId = z.uuid().safeParse(named).data;
+    if (workspaceId === undefined) throw notFound('This workspace');
+    await authorize(request, { workspaceId, role: 'editor' });
     reply.hijack();
-    await callers.run(caller.userId, () => tus.handle(request.raw, reply.raw));
+    await callers.run({ userId: caller.userId, workspaceId }, () => tus.handle(request.raw, reply.raw));
   }
 
   async function ownerOf(id: string, userId: string): Promise<{ workspaceId: string }> {

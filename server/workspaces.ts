@@ -27,7 +27,7 @@ import { inWorkspace } from '../db/workspace.ts';
 import { Asset, type BrandKit as Kit } from '../nodes/contract.ts';
 import { notFound, Problem } from './problem.ts';
 import { createUser, makeOneTimeToken } from './session.ts';
-import { isAtLeast, memberProcedure, publicProcedure, router, userProcedure } from './trpc.ts';
+import { isAtLeast, type Member, memberProcedure, publicProcedure, router, userProcedure } from './trpc.ts';
 
 const Name = z.string().trim().min(1).max(80);
 const RoleView = z.enum(ROLES);
@@ -208,6 +208,18 @@ export const brands = router({
     ),
 });
 
+/** Nobody gives what he has not: brands beyond the giver's own are refused. */
+function requireWithin(giver: Member, wanted: string[] | null): void {
+  if (giver.brands === null) return;
+  const own = new Set(giver.brands);
+  if (wanted === null || wanted.some((brand) => !own.has(brand))) {
+    throw new Problem('FORBIDDEN', 'BRAND_TOO_WIDE', 'You can give the brands you have, and no others.', {
+      hint: 'Choose among your own brands, or ask somebody who has all of them.',
+      retry: 'person',
+    });
+  }
+}
+
 const lastOwner = () =>
   new Problem('CONFLICT', 'LAST_OWNER', 'A workspace needs an owner, and this is the last one.', {
     hint: 'Make somebody else an owner first.',
@@ -248,6 +260,7 @@ export const members = router({
     .mutation(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
         const wanted = brandsRow(input.brands);
+        requireWithin(ctx.member, wanted);
         if (wanted && (await listBrands(tx, wanted)).length !== new Set(wanted).size)
           throw notFound('One of these brands');
         const { id, token } = await createInvitation(tx, {
@@ -271,8 +284,12 @@ export const members = router({
         if ((input.role === 'owner' || before.role === 'owner') && ctx.member.role !== 'owner') {
           throw new Problem('FORBIDDEN', 'ROLE_TOO_LOW', 'Only an owner changes owners.');
         }
-        if (!(await changeMember(tx, input.userId, { role: input.role, brands: brandsRow(input.brands) })))
-          throw lastOwner();
+        requireWithin(ctx.member, before.brands);
+        const wanted = brandsRow(input.brands);
+        requireWithin(ctx.member, wanted);
+        if (wanted && (await listBrands(tx, wanted)).length !== new Set(wanted).size)
+          throw notFound('One of these brands');
+        if (!(await changeMember(tx, input.userId, { role: input.role, brands: wanted }))) throw lastOwner();
         await audit(tx, ctx.member.userId, 'member.update', { user: input.userId, role: input.role });
         return {};
       }),
@@ -288,6 +305,7 @@ export const members = router({
         if (before.role === 'owner' && ctx.member.role !== 'owner') {
           throw new Problem('FORBIDDEN', 'ROLE_TOO_LOW', 'Only an owner removes owners.');
         }
+        requireWithin(ctx.member, before.brands);
         if (!(await changeMember(tx, input.userId, 'remove'))) throw lastOwner();
         await audit(tx, ctx.member.userId, 'member.remove', { user: input.userId });
         return {};
