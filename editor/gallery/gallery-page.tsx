@@ -23,6 +23,7 @@ import { toast } from '../ui/toast.tsx';
 import { takeFiles, useFileChooser } from '../uploads/drop-anywhere.tsx';
 import { ACCEPT, TAKES } from '../uploads/plan.ts';
 import { recordingsPage, type StoredRecording } from '../uploads/recordings.ts';
+import { SAMPLE } from '../uploads/sample.ts';
 import { uploaded } from '../uploads/uploads.ts';
 import { GraphDrawing } from './graph-drawing.tsx';
 
@@ -210,7 +211,9 @@ function First({ workspaceId, template }: { workspaceId: string; template: Templ
           {sample ? (
             <VideoPlayer workspaceId={workspaceId} asset={sample.asset} title="Sample recording" />
           ) : (
-            <Skeleton height={162} className="rounded-3" />
+            <div className="rounded-3 bg-well aspect-video grid place-items-center text-faint">
+              <Icon name="film" size={24} />
+            </div>
           )}
           <figcaption title={sample?.attribution ?? undefined}>
             <span className="line-clamp-3">Sample recording{sample?.attribution ? `. ${sample.attribution}` : ''}</span>
@@ -250,11 +253,11 @@ function First({ workspaceId, template }: { workspaceId: string; template: Templ
   );
 }
 
-/** The recording that came with the product: the one whose origin is written down. */
+/** The recording that came with the product. */
 function useSample(workspaceId: string): StoredRecording | null {
   const { data } = useInfiniteQuery(recordingsPage(workspaceId, ''));
   const items = data?.pages.flatMap((page) => page.items) ?? [];
-  return items.find(({ attribution, asset }) => attribution !== null && asset.kind === 'video') ?? null;
+  return items.find(({ asset }) => asset.asset === SAMPLE.sha256) ?? null;
 }
 
 /** The clips of the oldest finished run that has some. */

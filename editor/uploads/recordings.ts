@@ -2,12 +2,15 @@
 import { infiniteQueryOptions } from '@tanstack/react-query';
 import type { Asset } from '../../nodes/contract.ts';
 import { client } from '../api.ts';
+import { attributionOf } from './sample.ts';
 
 /** What a run made names what it was made from. */
 export function isRecording(asset: Asset | null | undefined): asset is Asset {
-  return asset != null && KINDS.includes(asset.kind) && asset.of === undefined;
+  if (asset == null || asset.of !== undefined) return false;
+  // Captions and transcripts go along with a recording; they are none themselves.
+  if (asset.kind === 'text') return !/\.(srt|vtt|ttml|json)$/i.test(asset.name ?? '');
+  return asset.kind === 'video' || asset.kind === 'audio';
 }
-const KINDS: readonly string[] = ['video', 'audio', 'text'];
 
 export type StoredRecording = { asset: Asset; createdAt: string; attribution: string | null };
 
@@ -22,7 +25,12 @@ export const recordingsPage = (workspaceId: string, query: string) =>
         ...(query === '' ? {} : { query }),
         ...(pageParam ? { cursor: pageParam } : {}),
       });
-      return { ...page, items: page.items.filter(({ asset }: StoredRecording) => isRecording(asset)) };
+      return {
+        ...page,
+        items: page.items
+          .filter(({ asset }) => isRecording(asset))
+          .map((item) => ({ ...item, attribution: attributionOf(item) })),
+      };
     },
     getNextPageParam: ({ next }) => next,
   });

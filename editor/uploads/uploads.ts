@@ -13,7 +13,7 @@ import { type DetailedError, defaultOptions, type PreviousUpload, Upload } from 
 import * as z from 'zod';
 import { create } from 'zustand';
 import { Asset } from '../../nodes/contract.ts';
-import { problemOf, type ShownProblem } from '../problem.ts';
+import { isOffline, problemOf, type ShownProblem } from '../problem.ts';
 import { bytes } from '../ui/format.ts';
 import { announce } from '../ui/live.tsx';
 import { type Hashing, hashFile } from './hash.ts';
@@ -190,18 +190,24 @@ function stumble(id: string, error: Error | DetailedError): void {
   const job = jobs.get(id);
   if (!job || viewOf(id)?.state !== 'uploading') return;
   if (isPassing(error)) {
-    set(id, {
-      state: 'waiting',
-      rate: null,
-      secondsLeft: null,
-      note: navigator.onLine
-        ? 'The server does not answer. It goes on by itself when it does.'
-        : 'There is no connection. It goes on by itself when there is.',
-    });
-    job.timer = setTimeout(() => void resumeUpload(id), AGAIN_MS);
+    wait(id);
     return;
   }
   fail(id, problemFromAnswer('originalResponse' in error ? error.originalResponse?.getBody() : undefined));
+}
+
+function wait(id: string): void {
+  const job = jobs.get(id);
+  if (!job) return;
+  set(id, {
+    state: 'waiting',
+    rate: null,
+    secondsLeft: null,
+    note: navigator.onLine
+      ? 'The server does not answer. It goes on by itself when it does.'
+      : 'There is no connection. It goes on by itself when there is.',
+  });
+  job.timer = setTimeout(() => void resumeUpload(id), AGAIN_MS);
 }
 
 const Finished = z.object({ asset: Asset });
@@ -229,7 +235,7 @@ async function tellFinished(address: string, body: { sha256: string; sidecarOf?:
     body: JSON.stringify(body),
   });
   const text = await reply.text();
-  if (!reply.ok) throw { problem: problemFromAnswer(text) };
+  if (!reply.ok) throw { problem: problemFromAnswer(text), isPassing: reply.status >= 500 };
   return Finished.parse(JSON.parse(text)).asset;
 }
 
@@ -250,10 +256,14 @@ async function finish(id: string): Promise<void> {
     announce(`${view.name} is uploaded.`);
     job.settled.resolve(asset);
   } catch (error) {
-    fail(id, problemOf(error));
+    // All bytes are there; only the answer is missing. Asking again sends nothing twice.
+    if (isOffline(error) || isPassingAnswer(error)) wait(id);
+    else fail(id, problemOf(error));
   }
   startNext();
 }
+
+const isPassingAnswer = (error: unknown) => z.object({ isPassing: z.literal(true) }).safeParse(error).success;
 
 /** tus forgets an upload it began itself; one that was paused went on under a second client. */
 async function forgetPlace(workspaceId: string, file: File): Promise<void> {
