@@ -1,7 +1,7 @@
 /**
  * The second run of the template on the same recording with nothing changed, against the first. Both are timed from
  * outside: from the call that starts the run to the answer that says it has ended. Every step must say that it was reused,
- * except publishing, which never is.
+ * except Ingest, which looks for captions that were added since, and publishing.
  */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +11,8 @@ import { startProduct } from '../tests/support/product.ts';
 import type { Bench } from './main.ts';
 
 const SAMPLE = path.join(path.dirname(import.meta.dirname), 'templates/sample/talk.mp4');
+/** What looks at the world each time. */
+const NEVER_REUSED = ['media.ingest', 'publish.showcase'];
 const LIMIT_PERCENT = 2;
 const RUNS = 5;
 
@@ -49,7 +51,7 @@ export const bench: Bench = {
       const { nodes, graph } = await api.runs.get.query({ workspaceId, runId });
       for (const node of nodes) {
         const type = graph.nodes.find((each) => each.id === node.nodeId)?.type ?? '';
-        if (node.state !== 'reused' && !type.startsWith('publish.')) made.add(type);
+        if (node.state !== 'reused' && !NEVER_REUSED.includes(type)) made.add(type);
       }
     }
     const median = [...again].sort((a, b) => a - b)[Math.floor(RUNS / 2)]!;

@@ -17,7 +17,7 @@ function terminal(isTTY: boolean, columns = 80) {
 const node = (change: Partial<NodeState>): NodeState => ({
   nodeId: 'clip',
   state: 'running',
-  counts: { total: null, done: 0, failed: 0 },
+  counts: { total: null, done: 0, reused: 0, failed: 0 },
   progress: null,
   etaMs: null,
   note: null,
@@ -37,8 +37,8 @@ test('a file gets one line for each change, and none for a repeated state', () =
   view.update([node({ nodeId: 'transcribe', state: 'queued' })]);
   view.update([node({ progress: 0.1 }), node({ nodeId: 'transcribe', state: 'reused', reason: 'Same as run 41.' })]);
   view.update([node({ progress: 0.6 })]);
-  view.update([node({ counts: { total: 5, done: 3, failed: 0 } })]);
-  view.update([node({ state: 'done', counts: { total: 5, done: 5, failed: 0 }, elapsedMs: 61_400 })]);
+  view.update([node({ counts: { total: 5, done: 1, reused: 2, failed: 0 } })]);
+  view.update([node({ state: 'done', counts: { total: 5, done: 3, reused: 2, failed: 0 }, elapsedMs: 61_400 })]);
   expect(text()).toBe(
     [
       'Clip: running',

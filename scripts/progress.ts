@@ -5,7 +5,7 @@
 export type NodeState = {
   nodeId: string;
   state: string;
-  counts: { total: number | null; done: number; failed: number };
+  counts: { total: number | null; done: number; reused: number; failed: number };
   progress: number | null;
   etaMs: number | null;
   note: string | null;
@@ -46,8 +46,9 @@ function lines(names: Map<string, string>, output: NodeJS.WritableStream): Progr
 /** Progress inside a step would be a line twice a second, so lines name states, items and reasons only. */
 function sentence(node: NodeState): string | null {
   const { state, counts, reason, error } = node;
+  const finished = counts.done + counts.reused;
   if (state === 'idle' || state === 'queued') return null;
-  const items = counts.total !== null && counts.total > 1 ? `${counts.done} of ${counts.total}` : null;
+  const items = counts.total !== null && counts.total > 1 ? `${finished} of ${counts.total}` : null;
   switch (state) {
     case 'running':
       return items ? `running, ${items}` : 'running';
@@ -97,7 +98,8 @@ function row(name: string, node: NodeState | undefined, columns: number): string
 
 function share(node: NodeState): number {
   if (node.progress !== null) return Math.min(1, Math.max(0, node.progress));
-  return node.counts.total ? node.counts.done / node.counts.total : 0;
+  const { total, done, reused } = node.counts;
+  return total ? (done + reused) / total : 0;
 }
 
 /** One bar for bytes sent. On a file: a line at each tenth. */
