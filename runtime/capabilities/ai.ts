@@ -181,9 +181,15 @@ export function aiCapability(options: AiOptions): Ai {
         return await client.transcribe(scope, sound.path, { ...spoken, offset: order.start ?? 0, duration });
       }
       case 'local': {
-        const found = await installedModel('transcribe', options.models);
-        if (!found)
-          throw missing('The local engine', 'Install a model: npm run spliceboard -- speech install whisper-base');
+        const isOther = order.language !== undefined && !/^en\b/i.test(order.language);
+        const fitting = MODELS.filter((model) => !isOther || model.languages !== 'en');
+        const found = await installedModel('transcribe', options.models, fitting);
+        if (!found) {
+          throw missing(
+            isOther ? `A local model for ${order.language}` : 'The local engine',
+            'Install a model: npm run spliceboard -- speech install whisper-base',
+          );
+        }
         scope.ambient('engine', `local:${found.model.id}:${found.model.files[0]!.sha256.slice(0, 12)}`);
         const speech = await options.speech(scope, order.asset);
         return transcribeLocal(scope, {
