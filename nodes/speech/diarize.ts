@@ -41,17 +41,11 @@ export const manifest = defineManifest({
       help: 'auto: speakers that are named already, else AssemblyAI, a local model, the basic engine: the first one there is.',
       'x-widget': 'engine',
     }),
-    speakers: z
-      .number()
-      .int()
-      .min(0)
-      .max(20)
-      .default(0)
-      .meta({
-        title: 'Number of speakers',
-        help: '0: the engine finds out. Telling it makes the result better.',
-        slider: true,
-      }),
+    speakers: z.number().int().min(0).max(20).default(0).meta({
+      title: 'Number of speakers',
+      help: '0: the engine finds out. Telling it makes the result better.',
+      slider: true,
+    }),
   }),
   capabilities: { ai: ['engines', 'upload', 'submit', 'diarize', 'forget'] },
   fields: ['engine', 'speakers'],
