@@ -200,10 +200,15 @@ export function createLedger(pool: pg.Pool) {
       return rows;
     },
 
-    /** Milliseconds until the next wait ends by itself, or null. */
-    nextDue: () => one<number | null>('next-due', 'select door.next_due() as value', []),
-
-    wake: (lane: string) => call<void>('wake', 'select door.wake($1) as value', [lane]),
+    /** Gives back strands that are leased to this worker and that it does not hold. */
+    async disown(worker: string, held: number[]): Promise<{ workspace_id: string; run_id: string; lane: string }[]> {
+      const { rows } = await pool.query<{ workspace_id: string; run_id: string; lane: string }>({
+        name: 'disown',
+        text: 'select workspace_id, run_id, lane from door.disown($1, $2)',
+        values: [worker, held],
+      });
+      return rows;
+    },
   };
 }
 export type Ledger = ReturnType<typeof createLedger>;

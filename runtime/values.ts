@@ -16,7 +16,7 @@ export type Values = {
 };
 
 /** Kept values may take this much, counted as canonical JSON. */
-const KEPT_BYTES = 48 * 1024 * 1024;
+const KEPT_BYTES = 16 * 1024 * 1024;
 
 export function workspaceStores(
   root: string,

@@ -46,6 +46,7 @@ const PROGRESS_MS = 400;
 /** Light steps that follow one another run on without the queue this long while others of the lane wait. */
 const CHAIN_MS = 100;
 const KNOWN_RUNS = 100;
+const KEPT_STORES = 8;
 
 type Held = { claimed: Claimed; abort: AbortController; report: { progress: number; note: string | null } | null };
 
@@ -56,6 +57,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const ledger = createLedger(pool);
   const db = createDatabase(pool);
   const plans = new Map<string, RunPlan>();
+  /** Of the workspaces worked for last: each keeps values in memory. */
   const stores = new Map<string, ReturnType<typeof workspaceStores>>();
   const held = new Map<number, Held>();
   const changed = new Set<string>();
@@ -69,7 +71,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     db,
     stores(workspaceId) {
       const known = stores.get(workspaceId) ?? workspaceStores(options.assetsDir, db, workspaceId);
+      stores.delete(workspaceId); // to the young end
       stores.set(workspaceId, known);
+      if (stores.size > KEPT_STORES) stores.delete(stores.keys().next().value!);
       return known;
     },
     known: () => [...plans.keys()],
@@ -145,6 +149,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   async function look(): Promise<void> {
     for (const { run_id } of await ledger.reap()) changed.add(run_id);
+    for (const { run_id } of await ledger.disown(life.id, [...held.keys()])) changed.add(run_id);
     for (const { lane } of await ledger.due()) lanes[lane as keyof typeof lanes]?.poke();
   }
 

@@ -74,23 +74,25 @@ as $$
    group by s.lane
 $$;
 
--- The next wait that ends by itself, in milliseconds from now; null where there is none.
-create function door.next_due() returns double precision
-  language sql stable security definer set search_path = public, pg_temp
+-- Gives back what this worker was leased without knowing it: the answer to its claim or settle was lost on the way.
+create function door.disown(me uuid, held bigint[]) returns table (workspace_id uuid, run_id uuid, lane text)
+  language sql volatile security definer set search_path = public, pg_temp
 as $$
-  select extract(epoch from min(s.not_before) - clock_timestamp()) * 1000 from strand s
-   where s.state = 'waiting' and s.not_before > clock_timestamp() and s.not_before < 'infinity'
+  update strand s
+     set state = 'ready', worker = null, fair_at = clock_timestamp(), not_before = '-infinity', attempts = s.attempts - 1
+   where s.worker = me and s.id <> all (held) and s.leased_at < clock_timestamp() - interval '5 seconds'
+  returning s.workspace_id, s.run_id, s.lane
 $$;
 
 grant execute on function door.claim(text, uuid, int), door.beat(uuid), door.lost(uuid, bigint[], int[]), door.reap(),
-  door.due(), door.next_due() to app;
+  door.due(), door.disown(uuid, bigint[]) to app;
 grant create on schema door to router;
 alter function door.claim(text, uuid, int) owner to router;
 alter function door.beat(uuid) owner to router;
 alter function door.lost(uuid, bigint[], int[]) owner to router;
 alter function door.reap() owner to router;
 alter function door.due() owner to router;
-alter function door.next_due() owner to router;
+alter function door.disown(uuid, bigint[]) owner to router;
 revoke create on schema door from router;
 
 -- Wakes workers for a lane: a queue job without payload, at most four of a lane waiting at a time. Losing one costs a

@@ -228,3 +228,19 @@ test('what a worker sends after its lease was taken over is refused and changes 
   await drain(world, plan, runId, await addWorker(), 1);
   await compare(world, runId);
 });
+
+test('a lease whose answer was lost on the way is given back by its own worker', async () => {
+  const world = randomWorld(11);
+  const { runId, plan } = await begin(world);
+  const worker = await addWorker();
+  const ledger = createLedger(database.pool('app'));
+  const [held] = await ledger.claim('light', worker, 1, []);
+  expect(await ledger.disown(worker, [held!.strand.id])).toEqual([]);
+  await database.admin.query(`update strand set leased_at = now() - interval '1 minute' where id = $1`, [
+    held!.strand.id,
+  ]);
+  expect(await ledger.disown(worker, [held!.strand.id])).toEqual([]);
+  expect(await ledger.disown(worker, [])).toMatchObject([{ run_id: runId }]);
+  await drain(world, plan, runId, worker, 3);
+  await compare(world, runId);
+});
