@@ -5,11 +5,11 @@ import { useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { client, type Outputs } from '../api.ts';
 import { useCurrentBrand } from '../brands/current-brand.ts';
-import { readItem } from '../canvas/node-media.tsx';
 import { mediaAddress } from '../media/address.ts';
 import { VideoPlayer } from '../media/video-player.tsx';
 import { pipelinesQuery, sayProblem } from '../pipelines/pipelines-page.tsx';
 import type { NodeView } from '../run-view.ts';
+import { madeVideos } from '../runs/made-videos.ts';
 import { offerToNotify } from '../runs/notify.ts';
 import { atLeast, useRole } from '../session/session.ts';
 import { useTitle } from '../shell/page.tsx';
@@ -275,10 +275,7 @@ function useMade(workspaceId: string) {
     queryFn: () => client.runs.get.query({ workspaceId, runId: runId ?? '' }),
   });
   if (!run || !done) return null;
-  const view = run.nodes.findLast((node: NodeView) => node.preview?.kind === 'video' && (node.counts.total ?? 0) > 1);
-  const clips = (view?.preview?.items ?? [])
-    .map(readItem)
-    .flatMap(({ asset, title }) => (asset ? [{ asset: asset.asset, title: title ?? '' }] : []));
+  const clips = run.nodes.map((node: NodeView) => madeVideos(node)).findLast((videos) => videos.length > 0) ?? [];
   if (clips.length === 0) return null;
-  return { pipelineId: done.id, runId: run.id, clips: clips.slice(0, 5), total: view?.counts.done ?? clips.length };
+  return { pipelineId: done.id, runId: run.id, clips: clips.slice(0, 5), total: clips.length };
 }

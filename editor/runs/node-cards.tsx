@@ -46,7 +46,15 @@ export function NodeCards({ workspaceId, nodes, chosen, onShow }: NodeCardsProps
                   </span>
                 )}
               </div>
-              {view?.preview && <NodeMedia workspaceId={workspaceId} view={view} preview={view.preview} wide={wide} />}
+              {view?.preview && (
+                <NodeMedia
+                  workspaceId={workspaceId}
+                  view={view}
+                  preview={view.preview}
+                  wide={wide}
+                  sound={manifest?.family === 'sound'}
+                />
+              )}
               {view?.error ? (
                 <div className="msg">
                   <b>{view.error.message}</b>

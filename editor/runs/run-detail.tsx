@@ -7,7 +7,6 @@ import { useEffect, useState } from 'react';
 import { flowOrder } from '../../runtime/graph/frames.ts';
 import { client } from '../api.ts';
 import { useCurrentBrand } from '../brands/current-brand.ts';
-import { readItem } from '../canvas/node-media.tsx';
 import { mediaAddress } from '../media/address.ts';
 import { problemOf } from '../problem.ts';
 import type { NodeView, RunView } from '../run-view.ts';
@@ -22,6 +21,7 @@ import { Icon } from '../ui/icon.tsx';
 import { Badge, Loading, Skeleton } from '../ui/parts.tsx';
 import { Bar } from '../ui/progress.tsx';
 import { toast } from '../ui/toast.tsx';
+import { madeVideos } from './made-videos.ts';
 import { NodeCards } from './node-cards.tsx';
 import { offerToNotify } from './notify.ts';
 import { RetryButton } from './retry-button.tsx';
@@ -258,41 +258,29 @@ function useElapsed(run: RunView): number {
 
 /** The finished pieces, side by side: the clips where there are some, else what the last steps made. */
 function Strip({ workspaceId, run, onShow }: { workspaceId: string; run: RunView; onShow: (node: string) => void }) {
-  const order = flowOrder(run.graph);
-  const shown = order
-    .map((id) => run.nodes.find((view: NodeView) => view.nodeId === id))
-    .filter(
-      (view): view is NodeView =>
-        view?.preview?.kind === 'video' && view.counts.total !== null && view.counts.total > 1,
-    )
-    .at(-1);
-  if (!shown?.preview) return null;
-  const items = shown.preview.items.map(readItem).filter((item) => item.asset);
-  if (items.length === 0) return null;
+  const made = flowOrder(run.graph)
+    .map((id) => ({ id, videos: madeVideos(run.nodes.find((view: NodeView) => view.nodeId === id)) }))
+    .findLast(({ videos }) => videos.length > 0);
+  if (!made) return null;
   return (
     <div className="strip">
-      {items.map((item) => {
-        const { asset } = item;
-        if (!asset) return null;
-        const wide = asset.width > asset.height;
-        return (
-          <button type="button" key={asset.asset} onClick={() => onShow(shown.nodeId)}>
-            <span className={`pic ${wide ? 'wide' : ''}`}>
-              <video
-                src={`${mediaAddress(workspaceId, asset.asset)}#t=0.5`}
-                preload="metadata"
-                muted={true}
-                playsInline={true}
-                tabIndex={-1}
-              />
-            </span>
-            <span className="min-w-0">
-              <b className="line-clamp-2">{item.title ?? asset.name ?? 'Clip'}</b>
-              <span>{item.duration !== null ? timecode(item.duration) : ''}</span>
-            </span>
-          </button>
-        );
-      })}
+      {made.videos.map((video) => (
+        <button type="button" key={video.asset} onClick={() => onShow(made.id)}>
+          <span className={`pic ${video.wide ? 'wide' : ''}`}>
+            <video
+              src={`${mediaAddress(workspaceId, video.asset)}#t=0.5`}
+              preload="metadata"
+              muted={true}
+              playsInline={true}
+              tabIndex={-1}
+            />
+          </span>
+          <span className="min-w-0">
+            <b className="line-clamp-3">{video.title || 'Clip'}</b>
+            <span>{video.duration !== null ? timecode(video.duration) : ''}</span>
+          </span>
+        </button>
+      ))}
     </div>
   );
 }
