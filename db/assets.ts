@@ -127,10 +127,6 @@ export async function removeAsset(tx: WorkspaceTx, sha256: string): Promise<stri
   return row?.storage_key;
 }
 
-export async function setAttribution(tx: WorkspaceTx, sha256: string, attribution: string): Promise<void> {
-  await tx.updateTable('asset').set({ attribution }).where('sha256', '=', sha256).execute();
-}
-
 export async function addSidecar(tx: WorkspaceTx, recording: string, sidecar: string, name: string): Promise<void> {
   await tx
     .insertInto('asset_sidecar')

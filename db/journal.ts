@@ -70,16 +70,6 @@ export async function journalReply(
     .execute();
 }
 
-/** Forgets a step's journal: it is made again from the start, by a person's wish. */
-export async function clearJournal(tx: WorkspaceTx, step: StepKey): Promise<void> {
-  await tx
-    .deleteFrom('call')
-    .where('run_id', '=', step.runId)
-    .where('node', '=', step.node)
-    .where('path', '=', pathArray(step.path))
-    .execute();
-}
-
 export async function findMemo(tx: WorkspaceTx, key: string): Promise<{ reply: unknown } | undefined> {
   return tx.selectFrom('memo').select('reply').where('key', '=', key).executeTakeFirst();
 }

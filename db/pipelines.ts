@@ -125,18 +125,6 @@ export async function getPipeline(tx: WorkspaceTx, pipelineId: string): Promise<
   };
 }
 
-/** Undefined where no pipeline of that name is there. Names are not unique: the last changed one is taken. */
-export async function findPipeline(tx: WorkspaceTx, name: string): Promise<{ id: string } | undefined> {
-  return tx
-    .selectFrom('pipeline')
-    .select('id')
-    .where(sql<boolean>`lower(name) = lower(${name})`)
-    .where('removed_at', 'is', null)
-    .orderBy('updated_at', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-}
-
 export async function renamePipeline(
   tx: WorkspaceTx,
   pipelineId: string,

@@ -70,7 +70,10 @@ test('every table with a workspace forces row-level security and every door is o
       where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema', 'graphile_worker')`,
   );
   for (const door of doors) {
-    expect([door.proname, door.rolname]).toEqual([door.proname, ['wake', 'send_errand'].includes(door.proname) ? 'owner' : 'router']);
+    expect([door.proname, door.rolname]).toEqual([
+      door.proname,
+      ['wake', 'send_errand'].includes(door.proname) ? 'owner' : 'router',
+    ]);
     expect(door.proconfig?.join()).toContain('search_path');
   }
 });

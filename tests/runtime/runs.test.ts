@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decideEffect } from '../../db/journal.ts';
 import { cancelRun, clearOverride, retrySteps, setOverride } from '../../db/runs.ts';
 import { storeValue } from '../../db/values.ts';
 import * as advance from '../../runtime/graph/advance.ts';
@@ -142,6 +143,22 @@ test('an effect takes no other way than its arrows', async () => {
   await expect(
     bench.database.admin.query(`update effect set state = 'sending' where id = $1`, [rows[0].id]),
   ).rejects.toThrow(/does not go from confirmed to sending/);
+});
+
+test('a person decides what no look-up could say, once', async () => {
+  const { rows } = await bench.database.admin.query<{ id: string }>(
+    `insert into effect (workspace_id, key, brand_id, run_id, node, path, name, kind, request, content_digest, state)
+     select workspace_id, key || 'unknown', brand_id, run_id, node, path, name, kind, request, content_digest, 'unknown'
+       from effect where state = 'confirmed' limit 1 returning id`,
+  );
+  const decide = (happened: boolean) =>
+    bench.inside((tx) => decideEffect(tx, rows[0]!.id, { happened, by: 'somebody' }));
+  expect(await decide(true)).toBe(true);
+  expect(await decide(false)).toBe(false);
+  const { rows: after } = await bench.database.admin.query('select state, decided_by from effect where id = $1', [
+    rows[0]!.id,
+  ]);
+  expect(after).toEqual([{ state: 'confirmed', decided_by: 'somebody' }]);
 });
 
 test('a correction stands in the place of an output: what follows is made again, nothing else', async () => {
