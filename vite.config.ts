@@ -1,13 +1,13 @@
 /**
  * Builds the editor from editor/ into dist/editor. In development the server's own routes are proxied to
- * SPLICEBOARD_SERVER (default http://127.0.0.1:4700).
+ * SPLICEBOARD_SERVER (default http://127.0.0.1:4400).
  */
 import { fileURLToPath } from 'node:url';
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
-const server = process.env.SPLICEBOARD_SERVER ?? 'http://127.0.0.1:4700';
+const server = process.env.SPLICEBOARD_SERVER ?? 'http://127.0.0.1:4400';
 
 export default defineConfig({
   root: fileURLToPath(new URL('./editor/', import.meta.url)),

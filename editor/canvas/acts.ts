@@ -15,6 +15,8 @@ import { HEAD_MIDDLE, NODE_WIDTH, placedPorts } from './ports.ts';
 import { type EditorStore, useEditorStore } from './store.ts';
 
 export const GLIDE = { duration: 360 };
+/** Room for what floats over the lower edge. */
+export const FIT_PADDING = { top: '32px', left: '32px', right: '32px', bottom: '80px' } as const;
 export const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 const gliding = () => (still() ? {} : GLIDE);
 
@@ -127,7 +129,7 @@ export function createActs(store: EditorStore, flow: ReactFlowInstance<never, ne
       const { graph, act, selection } = store.getState();
       const operations = tidy.perform(graph, { selection, sizeOf: sizeIn(store), portOffset: portOffsetIn(store) });
       if (act(tidy.label, operations, { glide: true })) {
-        setTimeout(() => void flow?.fitView({ padding: 0.12, maxZoom: 1, ...gliding() }), still() ? 0 : 380);
+        setTimeout(() => void flow?.fitView({ padding: FIT_PADDING, maxZoom: 1, ...gliding() }), still() ? 0 : 380);
       }
     },
     note(at?: { x: number; y: number }) {
@@ -149,7 +151,7 @@ export function createActs(store: EditorStore, flow: ReactFlowInstance<never, ne
       }
     },
     fit() {
-      void flow?.fitView({ padding: 0.12, maxZoom: 1, ...gliding() });
+      void flow?.fitView({ padding: FIT_PADDING, maxZoom: 1, ...gliding() });
     },
     fitSelected() {
       const { nodes } = pick(store.getState().selection);

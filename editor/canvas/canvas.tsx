@@ -23,7 +23,7 @@ import { edgeKey, pick, sectionKey, snapped } from '../commands/command.ts';
 import { connect, reconnect } from '../commands/connect.ts';
 import { insideSection, move } from '../commands/move.ts';
 import { canSplice, splice } from '../commands/splice.ts';
-import { sizeIn } from './acts.ts';
+import { FIT_PADDING, sizeIn } from './acts.ts';
 import { CanvasMenu } from './canvas-menu.tsx';
 import { NoteCard, type NoteNode, SectionFrame, type SectionNode } from './frame-nodes.tsx';
 import { glide, placesIn } from './glide.ts';
@@ -289,12 +289,12 @@ export function Canvas() {
           panOnDrag={coarse ? true : [1]}
           panOnScroll={true}
           zoomOnDoubleClick={false}
-          elevateNodesOnSelect={false}
+          elevateNodesOnSelect={true}
           minZoom={0.1}
           maxZoom={2}
           nodeDragThreshold={3}
           fitView={true}
-          fitViewOptions={{ padding: 0.08, maxZoom: 1, minZoom: 0.4 }}
+          fitViewOptions={{ padding: FIT_PADDING, maxZoom: 1, minZoom: 0.4 }}
           onlyRenderVisibleElements={nodes.length > 120}
           proOptions={{ hideAttribution: true }}
         >
@@ -359,7 +359,8 @@ function useNodes(): AnyNode[] {
           position: at,
           data: { section },
           selected,
-          zIndex: -1,
+          // Below everything, also when a selected one is lifted by a thousand.
+          zIndex: -2000,
           style: { ...section.size },
           width: section.size.width,
           height: section.size.height,

@@ -26,7 +26,7 @@ import { NodeMenu } from './node-menu.tsx';
 import { cardTone, type HeadState, headState, promise, stateSentence } from './node-state.ts';
 import { PortHandle } from './port.tsx';
 import { HEAD_MIDDLE, NODE_WIDTH, type PlacedPort, placedPorts, portKey, portLabel, WIDE_NODE } from './ports.ts';
-import { problemsOnce, useEditor, useEditorStore, wiredOnce } from './store.ts';
+import { framesOnce, problemsOnce, useEditor, useEditorStore, wiredOnce } from './store.ts';
 import { useRunFrom } from './use-run.ts';
 
 export type CardNode = Node<{ node: GraphNode }, 'card'>;
@@ -60,6 +60,7 @@ function Card({ node }: { node: GraphNode }) {
     const all = formFields(manifest?.config);
     return (manifest?.fields ?? []).flatMap((name) => all.find((field) => field.name === name) ?? []).slice(0, 4);
   }, [manifest]);
+  const mapped = useEditor((state) => (framesOnce(state.graph, state.catalogue).nodes.get(node.id)?.length ?? 0) > 0);
   if (!manifest) return <UnknownCard node={node} faded={faded} />;
 
   const ports = placedPorts(manifest);
@@ -91,12 +92,18 @@ function Card({ node }: { node: GraphNode }) {
       {view && (view.state === 'failed' || view.state === 'blocked' || view.state === 'skipped') ? (
         <Message node={node} view={view} />
       ) : body ? (
-        <NodeMedia workspaceId={workspaceId} view={view!} preview={body} wide={wide} />
+        <NodeMedia
+          workspaceId={workspaceId}
+          view={view!}
+          preview={body}
+          wide={wide}
+          sound={manifest.family === 'sound'}
+        />
       ) : (
         <EmptyFrame
           icon={manifest.icon}
           view={view}
-          sentence={promise(mainOutput && { label: PORT_LOOK[mainOutput.type].label, list: mainOutput.list })}
+          sentence={promise(mainOutput && { label: PORT_LOOK[mainOutput.type].label, list: mainOutput.list || mapped })}
         />
       )}
 
@@ -113,7 +120,7 @@ function Card({ node }: { node: GraphNode }) {
             {placed.side === 'in' && <FarSource node={node.id} port={placed.name} />}
           </div>
         ))}
-      <Foot view={view} fields={fields.length} />
+      <Foot view={view} />
       <ErrorPort node={node} failed={view?.state === 'failed'} />
       <Grip node={node} />
       <Far icon={manifest.icon} name={node.name} head={head} of={runId} />
@@ -246,7 +253,7 @@ function EmptyFrame({ icon, sentence, view }: { icon: string; sentence: string; 
         <span>{view?.state === 'running' ? (view.note ?? sentence) : sentence}</span>
       </div>
       {view?.state === 'running' && view.progress !== null && (
-        <span className="pbar">
+        <span className="pbar on-well">
           <i style={{ '--v': `${view.progress * 100}%` } as React.CSSProperties} />
         </span>
       )}
@@ -372,11 +379,15 @@ function RecordingName({ value }: { value: unknown }) {
   return 'url' in chosen ? chosen.url.replace(/^https?:\/\//, '') : (data?.asset.name ?? 'From the library');
 }
 
+/** A fact in a few characters: a bare number takes its name along, "340 words". */
+function shortFact({ name, value }: { name: string; value: string }): string {
+  return /^[\d.,]+$/.test(value) ? `${value}\u00a0${name.toLowerCase()}` : value;
+}
+
 /** One fact left, one right. */
-function Foot({ view, fields }: { view: NodeView | undefined; fields: number }) {
+function Foot({ view }: { view: NodeView | undefined }) {
   if (!view || view.state === 'idle' || view.state === 'skipped' || view.state === 'blocked')
-    return fields > 0 ? <div className="pb-1" /> : <div className="pb-1" />;
-  const failedItems = view.counts.failed > 0 && view.state !== 'failed';
+    return <div className="pb-1" />;
   if (view.state === 'running' && view.note) {
     return (
       <footer className="ft">
@@ -385,35 +396,32 @@ function Foot({ view, fields }: { view: NodeView | undefined; fields: number }) 
       </footer>
     );
   }
-  const [left, right] = view.facts;
-  const fromTo = left?.name === 'before' && right?.name === 'after';
-  if (view.state === 'reused' && !fromTo) {
-    const [fact] = view.facts;
+  if (view.state === 'failed') return <div className="pb-5" />;
+  // Which engine it was says the inspector; here is what it gave.
+  const facts = [...view.facts].sort(
+    (one, other) => Number(/^engine$/i.test(one.name)) - Number(/^engine$/i.test(other.name)),
+  );
+  const change = facts.find((fact) => fact.value.includes('→'));
+  if (change) {
+    const [before, after] = change.value.split('→').map((part) => part.trim());
     return (
       <footer className="ft">
-        <span className="cut">{view.reason ?? fact?.value ?? 'Same as before'}</span>
-        {(view.reason ? fact : right) && <span className="faint end cut">{(view.reason ? fact : right)?.value}</span>}
-      </footer>
-    );
-  }
-  if (fromTo) {
-    return (
-      <footer className="ft">
-        <span>{left.value.replace(/\s*LUFS$/, '')}</span>
+        <span>{before}</span>
         <Icon name="arrow-right" size={12} label="to" />
-        <b>{right.value}</b>
+        <b>{after}</b>
       </footer>
     );
   }
-  if (!left && !failedItems) return view.state === 'failed' ? <div className="pb-5" /> : <div className="pb-1" />;
+  const words = facts.map(shortFact);
+  if (view.counts.failed > 0) words.unshift(`${view.counts.failed} failed`);
+  else if (view.state === 'reused' && view.reason)
+    words.unshift(view.reason.replace(/, so reused\.$/, '').replace(/\.$/, ''));
+  const [left, right] = words;
+  if (!left) return <div className="pb-1" />;
   return (
     <footer className="ft">
-      {failedItems ? (
-        <span className="bad">{view.counts.failed} failed</span>
-      ) : (
-        <span className="cut">{left?.value}</span>
-      )}
-      {(failedItems ? left : right) && <span className="faint end cut">{(failedItems ? left : right)?.value}</span>}
+      <span className={`cut ${view.counts.failed > 0 ? 'bad' : ''}`}>{left}</span>
+      {right && <span className="faint end cut">{right}</span>}
     </footer>
   );
 }

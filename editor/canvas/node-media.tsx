@@ -166,8 +166,11 @@ function AudioCell({ workspaceId, item }: { workspaceId: string; item: Item }) {
   const audio = useRef<HTMLAudioElement>(null);
   const [playing, setPlaying] = useState(false);
   const [played, setPlayed] = useState(0);
-  const { data: peaks } = usePeaks(workspaceId, item.asset?.asset, 44);
+  const { data: peaks, isError } = usePeaks(workspaceId, item.asset?.asset, 44);
   if (!item.asset) return null;
+  // No wave was measured of this video: its picture says more than an empty frame.
+  if (isError && item.asset.kind === 'video')
+    return <VideoCell workspaceId={workspaceId} item={item} controls={true} />;
   return (
     <>
       <div className="wv">{peaks && <Wave peaks={peaks} played={played} />}</div>
@@ -381,10 +384,11 @@ function Rows({ items, more, limit }: { items: readonly Item[]; more: number; li
   );
 }
 
-type MediaProps = { workspaceId: string; view: NodeView; preview: Preview; wide: boolean };
+/** `sound`: the node is about what is heard, so a video shows its wave. */
+type MediaProps = { workspaceId: string; view: NodeView; preview: Preview; wide: boolean; sound: boolean };
 
 /** The picture of a node's last output. */
-export function NodeMedia({ workspaceId, view, preview, wide }: MediaProps) {
+export function NodeMedia({ workspaceId, view, preview, wide, sound }: MediaProps) {
   const raw: readonly unknown[] = preview.items;
   const items = raw.map(readItem);
   const [first] = items;
@@ -402,6 +406,8 @@ export function NodeMedia({ workspaceId, view, preview, wide }: MediaProps) {
   switch (preview.kind) {
     case 'video':
     case 'image': {
+      if (sound && preview.kind === 'video' && !many && first)
+        return pv(<AudioCell workspaceId={workspaceId} item={first} />);
       const mapped = (view.counts.total ?? 0) > 1;
       if (preview.kind === 'image' && !wide && first?.asset && view.state !== 'running') {
         return pv(

@@ -28,7 +28,7 @@ export function PhoneTop({ view, onView }: { view: View; onView: (view: View) =>
         <Icon name="chevron-left" size={20} />
       </Link>
       <div className="grow">
-        <b className="cut">{name}</b>
+        <h1 className="cut">{name}</h1>
         {brand && (
           <span className="brand">
             <BrandMark name={brand.name} color={brand.kit.colors.primary} size="xs" />

@@ -11,11 +11,11 @@ import { useRunFrom } from './use-run.ts';
 
 /** "6 of 9 steps · 1 min 10 s left" */
 export function runSentence(run: RunView): string {
-  const inRun = run.nodes.filter((node) => node.state !== 'idle');
+  const inRun = run.nodes;
   const done = inRun.filter((node) =>
     ['done', 'reused', 'skipped', 'failed', 'blocked', 'cancelled'].includes(node.state),
   ).length;
-  const steps = `${done} of ${plural(Math.max(inRun.length, done), 'step')}`;
+  const steps = `${done} of ${plural(Math.max(inRun.length, run.graph.nodes.length), 'node')}`;
   return run.etaMs !== null && run.etaMs > 0 ? `${steps} · ${duration(run.etaMs / 1000)} left` : steps;
 }
 

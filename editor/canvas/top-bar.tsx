@@ -27,6 +27,7 @@ export function TopBar({ view, onView, width }: TopBarProps) {
   const past = useEditor((state) => state.past.at(-1));
   const future = useEditor((state) => state.future.at(-1));
   const readOnly = useEditor((state) => state.readOnly);
+  const name = useEditor((state) => state.name);
   const narrow = width === 'narrow';
   return (
     <header className="top pr-2!">
@@ -35,6 +36,7 @@ export function TopBar({ view, onView, width }: TopBarProps) {
       </Link>
       <BrandSwitcher workspaceId={workspaceId} compact={narrow} />
       <span className="sep" />
+      <h1 className="sr">{name}</h1>
       <Title />
       <DraftBadge />
       <span className="grow" />
