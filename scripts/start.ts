@@ -149,10 +149,7 @@ async function stopAll(begun: Begun): Promise<void> {
 }
 
 async function openDatabase(settings: Settings, data: DataFolder, begun: Begun): Promise<string> {
-  if (settings.databaseUrl) {
-    await checkDatabase(settings.databaseUrl);
-    return settings.databaseUrl;
-  }
+  if (settings.databaseUrl) return settings.databaseUrl;
   const postgres = await startPostgres(path.join(data.path, 'postgres'), { untilWeEnd: true });
   begun.database = () => postgres.stop();
   phase('PostgreSQL ready');
@@ -164,6 +161,7 @@ async function start(settings: Settings, begun: Begun): Promise<void> {
   const data = openDataFolder(settings.data, version, url);
   begun.folder = async () => data.release();
   await refuseBusyPort(settings.port);
+  if (settings.databaseUrl) await checkDatabase(settings.databaseUrl);
   phase('data folder taken');
   // The slow things side by side: the editor's build (once per version), the database, loading the code of server and worker.
   const env = { ...process.env, SPLICEBOARD_DATA: data.path, SPLICEBOARD_PORT: String(settings.port) };
