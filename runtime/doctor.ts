@@ -124,16 +124,17 @@ function keyOf(id: string): EngineFact['key'] {
   return id === 'openai' || id === 'assemblyai' ? id : null;
 }
 
+/** What `local` fetches: small, many languages; larger ones are chosen by name (runtime/speech/catalogue.ts). */
+const USUAL_MODEL: Partial<Record<Task, string>> = { transcribe: 'whisper-base', diarize: 'pyannote-campplus' };
+
 /** The model that would be fetched for an engine, or the engine's own package. */
 export function offerFor(
   id: string,
   offers: readonly Installable[],
   task: Task = 'transcribe',
 ): Installable | undefined {
-  return (
-    offers.find((offer) => offer.id === id) ??
-    (id === 'local' ? offers.find((offer) => offer.task === task && offer.id !== 'draft') : undefined)
-  );
+  const wanted = id === 'local' ? USUAL_MODEL[task] : id;
+  return offers.find((offer) => offer.id === wanted);
 }
 
 function installOf(engine: EngineInfo, task: Task, offers: readonly Installable[]): EngineFact['install'] {

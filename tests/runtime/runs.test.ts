@@ -233,3 +233,22 @@ test('the kit reaches a node only as far as it declares it', async () => {
   const ended = await bench.ended(await bench.start(graph, { kit }));
   expect(await bench.value(ended.run.id, 'work', 'text', [0])).toBe('kit1 #123456');
 });
+
+test('a worker that loses its database connections begins again and the run ends', async () => {
+  const prefix = randomUUID();
+  const graph = graphOf([`numbers { "count": 12, "prefix": "${prefix} " }`, 'work'], ['numbers.items > work.text']);
+  const runId = await bench.start(graph);
+  const before = bench.workers()[0]!.id;
+  for (let waited = 0; !marks(marked).some((line) => line.includes(prefix)) && waited < 10_000; waited += 10)
+    await sleep(10);
+  await bench.database.admin.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name in ('worker:app', 'queue:owner') and datname = current_database()`,
+  );
+  const ended = await bench.ended(runId, 30_000);
+  expect(ended.run.state).toBe('succeeded');
+  expect(bench.workers()[0]!.id).not.toBe(before);
+  // the step in hand may begin again; each of the others was called once
+  expect(marks(marked).filter((line) => line.startsWith('end') && line.includes(prefix)).length).toBeLessThanOrEqual(
+    13,
+  );
+}, 40_000);
