@@ -416,14 +416,18 @@ class Page {
   add(...parts: RenderNode[]): void {
     this.parts.push(...parts);
   }
-  line(
-    text: string,
-    at: Rect,
-    font: { family: string; weight: number; size: number },
-    colour: string,
-    turned = 0,
-  ): RenderNode {
-    this.boxes.push({ ...at, text, colour, ...(turned ? { rotation: turned } : {}) });
+  line(text: string, at: Rect, font: { family: string; weight: number; size: number }, colour: string): RenderNode {
+    // letters reach a little over a tight line above and below, and a J to the left
+    const over = font.size * 0.12;
+    const beside = font.size * 0.06;
+    this.boxes.push({
+      x: at.x - beside,
+      y: at.y - over,
+      width: at.width + beside,
+      height: at.height + over * 2,
+      text,
+      colour,
+    });
     return block(
       {
         left: px(at.x),
@@ -586,6 +590,7 @@ function cornerPlan(
   return best!;
 }
 
+const STRIPS = 30;
 const corner: Make = (page, content, unit) => {
   const { still, brand } = content;
   const { width, height } = page;
@@ -623,16 +628,24 @@ const corner: Make = (page, content, unit) => {
     const reach = Math.min(height, height - top + above);
     const beside = Math.min(96, ((plan.fitted.width + margin + 30 * unit) / width) * 100);
     const under = 'rgba(12,10,8,0.64)';
-    page.add(
-      block({
-        left: 0,
-        top: px(height - reach),
-        width,
-        height: px(reach),
-        backgroundImage: `linear-gradient(${right ? -90 : 90}deg, ${under} 0%, ${under} ${px(beside)}%, rgba(12,10,8,0) ${px(Math.min(100, beside + 34))}%)`,
-        maskImage: `linear-gradient(0deg, #000 0%, #000 ${px(((reach - above) / reach) * 100)}%, rgba(0,0,0,0) 100%)`,
-      }),
-    );
+    const shade = (opacity: number, from: number, high: number) =>
+      page.add(
+        block({
+          left: 0,
+          top: px(from),
+          width,
+          height: px(high),
+          opacity,
+          backgroundImage: `linear-gradient(${right ? -90 : 90}deg, ${under} 0%, ${under} ${px(beside)}%, rgba(12,10,8,0) ${px(Math.min(100, beside + 34))}%)`,
+        }),
+      );
+    // in strips: a mask would take resvg four times as long as all the rest
+    const edgeOf = (index: number) => Math.round(height - reach + (above * index) / STRIPS);
+    for (let index = 0; index < STRIPS; index++) {
+      const share = (index + 0.5) / STRIPS;
+      shade(share * share * (3 - 2 * share), edgeOf(index), edgeOf(index + 1) - edgeOf(index));
+    }
+    shade(1, edgeOf(STRIPS), height - edgeOf(STRIPS));
   }
   page.title(plan.fitted, x, top, WHITE);
   mark(page, content, unit, right ? width - margin - 78 * unit : margin, upright ? height * 0.13 : margin * 0.8);
@@ -802,6 +815,8 @@ const number: Make = (page, content, unit) => {
       colour,
     ),
   );
+  // figures have nothing below the line: their box is what they fill
+  Object.assign(page.boxes.at(-1)!, { y: top - size * 0.06, height: tall + size * 0.12 });
   const start = top + tall + margin * 0.75;
   const bottom = height > width * 1.4 ? height * 0.93 : height - margin * 0.7;
   const fitted = fitText(content.number.counts, content.display, {
@@ -999,7 +1014,9 @@ const clock = (seconds: number) => {
 export function numberOf(title: string, durationSeconds: number): { value: string; counts: string } {
   const match = /(?:^|\s)([$€£]?\d[\d.,:]{0,6}\s?(?:%|k|m|×)?)(?=\s|$)/iu.exec(title);
   const value = match?.[1]?.replace(/[.,:]$/, '').replace(/\s/g, '');
-  const rest = match ? `${title.slice(0, match.index)} ${title.slice(match.index + match[0].length)}`.trim() : '';
+  const rest = match
+    ? words(`${title.slice(0, match.index)} ${title.slice(match.index + match[0].length)}`).join(' ')
+    : '';
   if (value && rest) return { value, counts: rest };
   return { value: String(Math.max(1, Math.round(durationSeconds))), counts: `seconds: ${title}` };
 }

@@ -118,7 +118,7 @@ const Published = z.object({ id: z.string(), url: z.string(), title: z.string(),
 /** The page's key: what it is about, not how it looks. A new caption colour is the same page. */
 export function keyOf({ clips, recording }: Pick<Inputs, 'clips' | 'recording'>): string {
   const about = recording ? recording.asset : clips.map((clip) => clip.segment.id).join('|');
-  return `${recording ? 'r' : 'c'}-${recording ? about.slice(0, 40) : hash(`${clips[0]?.video.of ?? ''}|${about}`)}`;
+  return `${recording ? 'r' : 'c'}-${recording ? about.slice(0, 40) : hash(`${clips[0]?.source?.asset ?? clips[0]?.video.of ?? ''}|${about}`)}`;
 }
 
 /** FNV-1a, 2 × 32 bits: a short name, nothing to rely on for secrecy. */
