@@ -231,7 +231,6 @@ async function registerEditor(app: FastifyInstance, folder: string): Promise<voi
   if (existsSync(folder)) {
     await app.register(fastifyStatic, {
       root: folder,
-      wildcard: false,
       index: false,
       setHeaders: (reply, file) => secured(reply, !file.includes(`${path.sep}assets${path.sep}`)),
     });
@@ -246,9 +245,13 @@ async function registerEditor(app: FastifyInstance, folder: string): Promise<voi
         problem: { code: 'NOT_FOUND', message: 'There is nothing at this address.', hint: null, retry: 'never' },
       });
     }
-    secured(reply, true);
-    return reply.type('text/html; charset=utf-8').send(readFileSync(path.join(folder, 'index.html')));
+    return page(reply);
   });
+  const page = (reply: FastifyReply) =>
+    secured(reply, true)
+      .type('text/html; charset=utf-8')
+      .send(readFileSync(path.join(folder, 'index.html')));
+  if (existsSync(path.join(folder, 'index.html'))) app.get('/', (_request, reply) => page(reply));
 }
 
 // ---------------------------------------------------------------- the local owner
