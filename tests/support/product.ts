@@ -149,7 +149,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     return exited;
   };
   try {
-    await said(options.until ?? /ready at \S+[^]*Ctrl-C stops it/, options.timeoutMs ?? 120_000);
+    await said(options.until ?? /ready at \S+[\s\S]*Ctrl-C stops it/, options.timeoutMs ?? 120_000);
   } catch (error) {
     await end('SIGKILL');
     if (options.data === undefined) removeFolder(data);
