@@ -235,7 +235,7 @@ ${
 <button type="button" data-act="play" aria-label="Play"><span class="when-paused">${ICON.play}</span><span class="when-playing">${ICON.pause}</span></button>
 <span class="tm" data-now>0:00</span>
 <span class="sk"><i class="bf"></i><i class="pg"></i>${chapters.map((chapter) => html`<u data-at="${((chapter.start / (length || 1)) * 100).toFixed(2)}"></u>`)}<input type="range" min="0" max="${Math.max(0.1, length).toFixed(2)}" step="0.1" value="0" aria-label="Position"></span>
-<span class="tm">${timecode(length)}</span>
+<span class="tm">${timecode(Math.round(length))}</span>
 ${track && html`<button type="button" data-act="captions" aria-label="Captions" aria-pressed="true">${ICON.captions}</button>`}
 <button type="button" data-act="sound" aria-label="Sound" aria-pressed="true">${ICON.sound}</button>
 ${media.kind === 'video' && html`<button type="button" data-act="full" aria-label="Full screen">${ICON.full}</button>`}
@@ -245,13 +245,13 @@ ${media.kind === 'video' && html`<button type="button" data-act="full" aria-labe
 
 function transcript(page: PublishedView): Markup {
   const lines = linesOf(page.content.transcript!);
-  return html`<aside aria-labelledby="transcript-title">
+  return html`<div class="side"><aside aria-labelledby="transcript-title">
 <div class="row th2"><h2 class="h-16 grow" id="transcript-title">Transcript</h2><span class="found" data-found></span><label class="in find" hidden>${ICON.search}<input type="search" placeholder="Find" aria-label="Find in the transcript" data-find></label></div>
 <div class="tx" tabindex="0" role="region" aria-labelledby="transcript-title" data-lines>${lines.map(
     (line) =>
       html`<div class="ln" data-start="${line.start.toFixed(2)}" data-end="${line.end.toFixed(2)}">${line.speaker && html`<b>${line.speaker}</b>`}<p><a href="?t=${Math.floor(line.start)}#main" aria-label="Play from ${timecode(line.start)}">${timecode(line.start)}</a><span>${line.text}</span></p></div>`,
   )}</div>
-</aside>`;
+</aside></div>`;
 }
 
 function clipCard(page: PublishedView, index: number): Markup {
