@@ -14,9 +14,10 @@ export function BrandSwitcher({ workspaceId, onChange, compact }: BrandSwitcherP
   return (
     <Menu
       trigger={
-        <button type="button" className="btn quiet px-2" aria-label={`Brand: ${brand.name}`}>
+        <button type="button" className="btn quiet px-2">
+          <span className="sr">Brand</span>
           <BrandMark name={brand.name} color={brand.kit.colors.primary} />
-          {!compact && <span className="cut max-w-40">{brand.name}</span>}
+          <span className={compact ? 'sr' : 'cut max-w-40'}>{brand.name}</span>
           <Icon name="chevrons-up-down" size={14} />
         </button>
       }

@@ -7,7 +7,7 @@ import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { client } from '../api.ts';
 import { headState } from '../canvas/node-state.ts';
 import type { NodeView, RunView, StepView } from '../run-view.ts';
-import { duration, timecode } from '../ui/format.ts';
+import { timecode } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { pack, ticks } from './timeline.ts';
 
@@ -128,7 +128,6 @@ function Row({ node, view, icon, steps, begin, now, length, marks, chosen, onSho
       className={chosen ? 'sel' : ''}
       style={{ minHeight: height }}
       aria-expanded={chosen}
-      aria-label={`${node.name}, ${told(view)}`}
       onClick={onShow}
     >
       <span className="name">
@@ -176,10 +175,4 @@ function short(view: NodeView | undefined): string {
   if (counts.total !== null && counts.total > 1) return `${counts.done + counts.reused} of ${counts.total}`;
   const head = headState(view, 0);
   return head?.word ?? '';
-}
-
-function told(view: NodeView | undefined): string {
-  const words = short(view);
-  const time = view?.elapsedMs ? `, ${duration(view.elapsedMs / 1000)}` : '';
-  return `${words === '' ? 'not begun' : words}${time}`;
 }

@@ -271,7 +271,7 @@ function OutputBox({ workspaceId, run, node, step, port, output }: OutputBoxProp
   };
   const count = output.list && Array.isArray(value) ? value.length : null;
   return (
-    <section aria-label={port}>
+    <section aria-label={`Output ${port}`}>
       <header>
         <PortGlyph type={type} />
         <h4 className="label">{port}</h4>

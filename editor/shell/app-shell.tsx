@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useLocation, useNavigate, useParams } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { BrandSwitcher } from '../brands/brand-switcher.tsx';
+import { RunNews } from '../runs/run-news.tsx';
 import { Guard } from '../session/guard.tsx';
 import { meQuery } from '../session/session.ts';
 import { ErrorBoundary, ErrorOf } from '../ui/error-card.tsx';
@@ -128,6 +129,7 @@ function Frame() {
           }))}
         />
       </nav>
+      <RunNews workspaceId={workspaceId} />
       <UploadDock workspaceId={workspaceId} />
       <DropAnywhere workspaceId={workspaceId} />
     </div>

@@ -1,8 +1,10 @@
 /** The canvas has a bar of its own; here it only gets the guard, its uploads and files dropped anywhere. */
 import { useParams } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect } from 'react';
+import { RunNews } from '../runs/run-news.tsx';
 import { Guard } from '../session/guard.tsx';
 import { Loading, Skeleton } from '../ui/parts.tsx';
+import { DropAnywhere } from '../uploads/drop-anywhere.tsx';
 import { UploadDock } from '../uploads/upload-dock.tsx';
 
 const PipelinePage = lazy(() =>
@@ -23,7 +25,9 @@ export function CanvasFrame() {
       >
         <PipelinePage />
       </Suspense>
+      <RunNews workspaceId={workspaceId} />
       <UploadDock workspaceId={workspaceId} />
+      <DropAnywhere workspaceId={workspaceId} />
     </Guard>
   );
 }

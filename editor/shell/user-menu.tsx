@@ -17,8 +17,9 @@ export function UserMenu() {
       align="end"
       width={232}
       trigger={
-        <button type="button" className="btn quiet icon rounded-full" aria-label={`${name}: account and theme`}>
+        <button type="button" className="btn quiet icon rounded-full">
           <Avatar name={name} />
+          <span className="sr">account and theme</span>
         </button>
       }
       items={[

@@ -21,7 +21,8 @@ export function WorkspaceSwitcher({ workspaceId }: { workspaceId: string }) {
     <>
       <Menu
         trigger={
-          <button type="button" className="btn quiet px-2" aria-label={`Workspace: ${current?.name ?? 'none'}`}>
+          <button type="button" className="btn quiet px-2">
+            <span className="sr">Workspace</span>
             <span className="cut max-w-40 max-sm:max-w-28">{current?.name ?? 'Workspaces'}</span>
             <Icon name="chevrons-up-down" size={14} />
           </button>

@@ -103,19 +103,20 @@ export function RecordingsPage() {
       <ul className="grid gap-4 grid-cols-[repeat(auto-fill,minmax(220px,1fr))]">
         {items.map((item) => (
           <li key={item.asset.asset} className="card overflow-hidden grid content-start">
-            <button
-              type="button"
-              className="relative block p-1 border-0 bg-transparent"
-              aria-label={`Play ${item.asset.name ?? 'recording'}`}
-              onClick={() => setShown(item)}
-            >
+            <div className="relative p-1">
               <Still workspaceId={workspaceId} asset={item.asset} big={true} />
               {item.asset.duration !== undefined && (
                 <span className="absolute right-2.5 bottom-2.5 px-[5px] rounded-1 bg-[rgb(18_16_14/.72)] text-white text-[11px] leading-4">
                   {timecode(item.asset.duration)}
                 </span>
               )}
-            </button>
+              <button
+                type="button"
+                className="absolute inset-1 rounded-2 border-0 bg-transparent"
+                aria-label={`Play ${item.asset.name ?? 'recording'}`}
+                onClick={() => setShown(item)}
+              />
+            </div>
             <div className="px-3 pt-1 pb-2.5">
               <div className="row">
                 <b className="cut grow font-[550]" title={item.asset.name}>
