@@ -23,7 +23,7 @@ import { Ring } from '../ui/progress.tsx';
 import { toast } from '../ui/toast.tsx';
 import { NodeMedia } from './node-media.tsx';
 import { NodeMenu } from './node-menu.tsx';
-import { cardTone, type HeadState, headState, promise, stateSentence } from './node-state.ts';
+import { cardTone, finished, type HeadState, headState, promise, stateSentence } from './node-state.ts';
 import { PortHandle } from './port.tsx';
 import { HEAD_MIDDLE, NODE_WIDTH, type PlacedPort, placedPorts, portKey, portLabel, WIDE_NODE } from './ports.ts';
 import { framesOnce, problemsOnce, useEditor, useEditorStore, wiredOnce } from './store.ts';
@@ -69,8 +69,10 @@ function Card({ node }: { node: GraphNode }) {
   const wide = (node.width ?? NODE_WIDTH) >= WIDE_NODE - 8;
   const [mainOutput] = Object.values(manifest.outputs);
   const showsProblem = problemCount > 0 && (!view || view.state === 'idle') && firstProblem;
-  const body =
-    view?.state === 'failed' || view?.state === 'blocked' || view?.state === 'skipped' ? null : view?.preview;
+  const stopped = view?.state === 'failed' || view?.state === 'blocked' || view?.state === 'skipped';
+  // A failed item never hides its siblings: what the others gave stays on show above the message.
+  const siblings = stopped && view !== undefined && finished(view) > 0 && view.preview !== null;
+  const body = stopped && !siblings ? null : view?.preview;
 
   return (
     <article
@@ -89,23 +91,26 @@ function Card({ node }: { node: GraphNode }) {
           <CardPort key={`${placed.side}${placed.name}`} node={node} placed={placed} top={HEAD_MIDDLE} />
         ))}
 
-      {view && (view.state === 'failed' || view.state === 'blocked' || view.state === 'skipped') ? (
-        <Message node={node} view={view} />
-      ) : body ? (
+      {body && view ? (
         <NodeMedia
           workspaceId={workspaceId}
-          view={view!}
+          view={view}
           preview={body}
           wide={wide}
           sound={manifest.family === 'sound'}
         />
       ) : (
-        <EmptyFrame
-          icon={manifest.icon}
-          view={view}
-          sentence={promise(mainOutput && { label: PORT_LOOK[mainOutput.type].label, list: mainOutput.list || mapped })}
-        />
+        !stopped && (
+          <EmptyFrame
+            icon={manifest.icon}
+            view={view}
+            sentence={promise(
+              mainOutput && { label: PORT_LOOK[mainOutput.type].label, list: mainOutput.list || mapped },
+            )}
+          />
+        )
       )}
+      {stopped && view && <Message node={node} view={view} />}
 
       {showsProblem && <Notice problem={firstProblem} />}
       {fields.map((field) => (

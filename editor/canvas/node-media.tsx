@@ -27,6 +27,8 @@ type Item = {
   text: string | null;
   duration: number | null;
   url: string | null;
+  start: number | null;
+  end: number | null;
   state: string | null;
   progress: number | null;
 };
@@ -58,6 +60,8 @@ export function readItem(value: unknown, index: number): Item {
     text: text(item.text),
     duration: number(item.duration) ?? number(asset?.duration),
     url: text(item.url),
+    start: number(item.start),
+    end: number(item.end),
     state: text(item.state),
     progress: number(item.progress),
   };
@@ -313,6 +317,24 @@ function Tiles({ workspaceId, items, view, more, wide, kind }: TilesProps) {
   );
 }
 
+/** The first words of a caption track under the time they stand. */
+function Cue({ item }: { item: Item }) {
+  const time =
+    item.title ?? (item.start !== null && item.end !== null ? `${cueTime(item.start)} – ${cueTime(item.end)}` : null);
+  return (
+    <p className="lines">
+      {time && <span className="faint block">{time}</span>}
+      <span className="cl" style={{ '--n': time ? 1 : 2 } as React.CSSProperties}>
+        {item.text ?? ''}
+      </span>
+    </p>
+  );
+}
+
+/** `5.1` → "00:05.1" */
+const cueTime = (seconds: number) =>
+  `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${(seconds % 60).toFixed(1).padStart(4, '0')}`;
+
 const SPEAKER_COLORS = ['var(--speaker-2)', 'var(--speaker-1)', 'var(--speaker-3)', 'var(--speaker-4)'];
 
 /** Who speaks when, a lane each; drawn where the items carry turns. */
@@ -455,22 +477,7 @@ export function NodeMedia({ workspaceId, view, preview, wide, sound }: MediaProp
           );
     }
     case 'captions':
-      return first
-        ? pv(
-            <p className="lines">
-              {first.title && (
-                <span className="faint">
-                  {first.title}
-                  <br />
-                </span>
-              )}
-              <span className="cl" style={{ '--n': 2 } as React.CSSProperties}>
-                {first.text ?? ''}
-              </span>
-            </p>,
-            first.title ? 56 : 48,
-          )
-        : null;
+      return first ? pv(<Cue item={first} />, 56) : null;
     case 'post':
       return first
         ? pv(
@@ -488,8 +495,25 @@ export function NodeMedia({ workspaceId, view, preview, wide, sound }: MediaProp
           )
         : null;
     case 'table':
-    case 'list':
-      return items.length > 0 ? <Rows items={items} more={preview.more} limit={5} /> : null;
+    case 'list': {
+      if (!first) return null;
+      if (first.asset && (first.asset.kind === 'video' || first.asset.kind === 'image')) {
+        return (
+          <div className="pv">
+            <Tiles
+              workspaceId={workspaceId}
+              items={items}
+              view={view}
+              more={preview.more}
+              wide={wide}
+              kind={first.asset.kind}
+            />
+          </div>
+        );
+      }
+      if (!first.title && first.text) return pv(<Cue item={first} />, 56);
+      return <Rows items={items} more={preview.more} limit={5} />;
+    }
     default:
       return null;
   }

@@ -41,7 +41,7 @@ export function TopBar({ view, onView, width }: TopBarProps) {
       <DraftBadge />
       <span className="grow" />
       <Segmented
-        className={narrow ? '' : 'ctr'}
+        className={width === 'wide' || width === 'huge' ? 'ctr' : ''}
         label="View"
         value={view}
         options={[
