@@ -403,9 +403,8 @@ function Foot({ view }: { view: NodeView | undefined }) {
   }
   if (view.state === 'failed') return <div className="pb-5" />;
   // Which engine it was says the inspector; here is what it gave.
-  const facts = [...view.facts].sort(
-    (one, other) => Number(/^engine$/i.test(one.name)) - Number(/^engine$/i.test(other.name)),
-  );
+  const given = view.facts.filter((fact) => !/^engine$/i.test(fact.name));
+  const facts = given.length > 0 ? given : view.facts;
   const change = facts.find((fact) => fact.value.includes('→'));
   if (change) {
     const [before, after] = change.value.split('→').map((part) => part.trim());

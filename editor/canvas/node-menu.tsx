@@ -2,7 +2,7 @@
 import type { ReactElement } from 'react';
 import { copyText, duplicate } from '../commands/clipboard.ts';
 import { remove } from '../commands/remove.ts';
-import { ContextMenu, Menu, type MenuItem } from '../ui/menu.tsx';
+import { Menu, type MenuItem } from '../ui/menu.tsx';
 import { toast } from '../ui/toast.tsx';
 import { useActs } from './acts.ts';
 import { useEditor, useEditorStore } from './store.ts';
@@ -74,8 +74,4 @@ export function useNodeItems(node: string): MenuItem[] {
 
 export function NodeMenu({ node, trigger }: { node: string; trigger: ReactElement }) {
   return <Menu trigger={trigger} items={useNodeItems(node)} align="end" width={224} />;
-}
-
-export function NodeContextMenu({ node, children }: { node: string; children: ReactElement }) {
-  return <ContextMenu items={useNodeItems(node)}>{children}</ContextMenu>;
 }

@@ -5,6 +5,13 @@
 import type { NodeView } from '../run-view.ts';
 import { duration } from '../ui/format.ts';
 
+/** A duration short enough for a head: seconds, else whole minutes or hours. */
+const brief = (ms: number) => {
+  const seconds = ms / 1000;
+  if (seconds < 60) return duration(seconds);
+  return seconds < 5400 ? `${Math.round(seconds / 60)}\u00a0min` : `${Math.round(seconds / 3600)}\u00a0h`;
+};
+
 export type HeadState = {
   tone: 'plain' | 'done' | 'run' | 'warn' | 'bad';
   word: string;
@@ -33,15 +40,14 @@ export function headState(view: NodeView | undefined, problems: number): HeadSta
       return state('plain', 'Queued', 'clock');
     case 'running': {
       const ring = view.progress ?? (mapped && counts.total ? settled(view) / counts.total : 0.05);
-      if (view.etaMs !== null && view.etaMs > 900)
-        return state('run', `${duration(view.etaMs / 1000)} left`, null, ring);
+      if (view.etaMs !== null && view.etaMs > 900) return state('run', `${brief(view.etaMs)} left`, null, ring);
       if (mapped) return state('run', `${finished(view)} of ${counts.total}`, null, ring);
       return state('run', view.progress !== null ? `${Math.round(view.progress * 100)} %` : 'Running', null, ring);
     }
     case 'waiting':
       return state('plain', mapped ? `${finished(view)} of ${counts.total}` : 'Waits', 'clock');
     case 'done':
-      return state('done', view.elapsedMs === null ? 'Done' : duration(view.elapsedMs / 1000), 'check');
+      return state('done', view.elapsedMs === null ? 'Done' : brief(view.elapsedMs), 'check');
     case 'reused':
       return state('plain', 'Reused', 'history');
     case 'failed':

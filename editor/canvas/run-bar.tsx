@@ -51,7 +51,7 @@ export function RunBar() {
           {run.version !== null && <span className="faint font-normal"> of v{run.version}</span>}
         </b>
         <span className="t-12 muted">
-          {end ? [run.summary || end.word, took].filter(Boolean).join(' · ') : runSentence(run)}
+          {end ? [run.summary.replace(/\.$/, '') || end.word, took].filter(Boolean).join(' · ') : runSentence(run)}
         </span>
       </div>
       {!over && mayRun && (
