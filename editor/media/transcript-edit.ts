@@ -193,14 +193,3 @@ export const speakerColor = (transcript: Transcript, id: string | undefined): st
   const place = transcript.speakers.findIndex((speaker) => speaker.id === id);
   return place < 0 ? 'var(--muted)' : `var(--speaker-${(place % 4) + 1})`;
 };
-
-export const plainText = (transcript: Transcript): string =>
-  paragraphs(transcript.words)
-    .map(({ from, to, speaker, named }) => {
-      const name = named ? `${transcript.speakers.find(({ id }) => id === speaker)?.name ?? speaker}: ` : '';
-      return `${name}${transcript.words
-        .slice(from, to)
-        .map(({ text }) => text)
-        .join(' ')}`;
-    })
-    .join('\n');

@@ -1,5 +1,5 @@
-/** Menus: a list of items under a button, the same list as a context menu, and a plain popover. */
-import { DropdownMenu, ContextMenu as RadixContextMenu, Popover as RadixPopover } from 'radix-ui';
+/** Menus: a list of items under a button, and the same list as a context menu. */
+import { DropdownMenu, ContextMenu as RadixContextMenu } from 'radix-ui';
 import { Fragment, type ReactElement, type ReactNode } from 'react';
 import { Icon } from './icon.tsx';
 import { Keys } from './keys.tsx';
@@ -99,32 +99,5 @@ export function ContextMenu({ children, items, onOpenChange }: ContextMenuProps)
         </RadixContextMenu.Content>
       </RadixContextMenu.Portal>
     </RadixContextMenu.Root>
-  );
-}
-
-type PopoverProps = {
-  trigger: ReactElement;
-  children: ReactNode;
-  align?: 'start' | 'center' | 'end';
-  label: string;
-  className?: string;
-};
-
-export function Popover({ trigger, children, align = 'start', label, className = '' }: PopoverProps) {
-  return (
-    <RadixPopover.Root>
-      <RadixPopover.Trigger asChild={true}>{trigger}</RadixPopover.Trigger>
-      <RadixPopover.Portal>
-        <RadixPopover.Content
-          className={`menu ${className}`}
-          align={align}
-          sideOffset={4}
-          collisionPadding={8}
-          aria-label={label}
-        >
-          {children}
-        </RadixPopover.Content>
-      </RadixPopover.Portal>
-    </RadixPopover.Root>
   );
 }

@@ -177,8 +177,6 @@ export function findFfmpeg(): Promise<Ffmpeg> {
   });
   return found;
 }
-/** For `doctor` and tests: looks again with another environment. */
-export const findFfmpegIn = find;
 
 // ---------------------------------------------------------------- the input
 
@@ -265,9 +263,6 @@ export function buildArguments(plan: Plan, sniffed: Sniffed): string[] {
 
 /** Decimal seconds, without exponent. */
 export const seconds = (value: number) => value.toFixed(6);
-
-/** Our own values inside a filter: file names we chose, numbers. Commas and the like are escaped once. */
-export const escapeFilter = (value: string) => value.replace(/[\\':,;[\]]/g, (sign) => `\\${sign}`);
 
 // ---------------------------------------------------------------- running
 

@@ -88,9 +88,7 @@ export async function loudness(
   });
 }
 
-/** Measures a piece of the open recording, and a finished MP4 in the same folder. */
-export const meterInput = (tools: Ffmpeg, job: Job, signal: AbortSignal, start: number, duration: number) =>
-  meter(tools, job, signal, { start, duration });
+/** Measures a finished MP4 in the job's folder. */
 export const meterFile = (tools: Ffmpeg, job: Job, signal: AbortSignal, file: string) =>
   meter(tools, job, signal, {}, file);
 
