@@ -15,7 +15,7 @@ import {
 } from '../db/pipelines.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { EMPTY_GRAPH, Graph } from '../runtime/graph/graph.ts';
-import { applyAll, isRefusal, Operation, OperationRefused, type Refusal, rebase } from '../runtime/graph/operations.ts';
+import { applyAll, Operation, OperationRefused, rebaseAll } from '../runtime/graph/operations.ts';
 import { problems } from '../runtime/graph/validate.ts';
 import { notFound, Problem } from './problem.ts';
 import { checkAgain, memberProcedure, router } from './trpc.ts';
@@ -45,16 +45,7 @@ const AUTHORITY_MS = 60_000;
 const RULES = {
   readGraph: (stored: unknown) => Graph.parse(stored),
   applyAll,
-  rebaseAll(operations: readonly Operation[], over: readonly Operation[]) {
-    const kept: Operation[] = [];
-    const refused: Refusal[] = [];
-    for (const operation of operations) {
-      const result = rebase(operation, over);
-      if (isRefusal(result)) refused.push(result);
-      else kept.push(result);
-    }
-    return { operations: kept, refused };
-  },
+  rebaseAll,
 };
 
 export const pipelines = router({
