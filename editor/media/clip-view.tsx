@@ -17,7 +17,7 @@ export function ClipView({ workspaceId, value, poster }: ClipViewProps) {
         title={value.segment.title}
         {...(poster ? { poster } : {})}
         maxHeight={tall ? '440px' : '360px'}
-        className={tall ? 'w-[248px] max-w-full self-start' : 'w-full max-w-[640px] self-start'}
+        className={tall ? 'w-[248px] self-start' : 'w-full self-start'}
       />
       <div className="grid gap-1.5 content-start flex-1 basis-52 min-w-0">
         <div className="row">

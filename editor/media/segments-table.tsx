@@ -52,7 +52,7 @@ export function SegmentsTable(props: SegmentsTableProps) {
     >
       {recording &&
         (recording.kind === 'video' ? (
-          <VideoPlayer workspaceId={workspaceId} asset={recording} playback={playback} maxHeight="36vh" />
+          <VideoPlayer workspaceId={workspaceId} asset={recording} playback={playback} maxHeight="32vh" />
         ) : (
           <AudioPlayer workspaceId={workspaceId} asset={recording} playback={playback} />
         ))}

@@ -139,7 +139,7 @@ export function TranscriptView({ workspaceId, value, editable = false, onChange,
     <section ref={box} className="talk nowheel" aria-label="Transcript" onKeyDown={onKeyDown}>
       {recording &&
         (recording.kind === 'video' ? (
-          <VideoPlayer workspaceId={workspaceId} asset={recording} playback={playback} maxHeight="36vh" />
+          <VideoPlayer workspaceId={workspaceId} asset={recording} playback={playback} maxHeight="32vh" />
         ) : (
           <AudioPlayer workspaceId={workspaceId} asset={recording} playback={playback} />
         ))}
@@ -289,6 +289,7 @@ function SpeakerName({ name, color, editable, onRename }: SpeakerNameProps) {
         aria-label={`New name for ${name}`}
         value={draft}
         maxLength={120}
+        onFocus={(event) => event.currentTarget.select()}
         onChange={(event) => setDraft(event.target.value)}
         onBlur={() => {
           onRename(draft);

@@ -86,7 +86,7 @@ export function VideoPlayer(props: VideoPlayerProps) {
     <section
       ref={box}
       className={`player nodrag nowheel ${playing ? 'idle' : begun ? '' : 'fresh'} ${className}`}
-      style={maxHeight ? ({ '--player-max': maxHeight } as React.CSSProperties) : undefined}
+      style={frame(asset, maxHeight)}
       aria-label={name}
       // The whole player takes the keys of a player; its buttons work on their own as well.
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a player is one stop in the tab order
@@ -143,6 +143,15 @@ export function VideoPlayer(props: VideoPlayerProps) {
       </div>
     </section>
   );
+}
+
+/** As wide as the picture is at its greatest height, so that nothing black stands beside it. */
+function frame(asset: VideoPlayerProps['asset'], maxHeight: string | undefined): React.CSSProperties {
+  const ratio = asset.width && asset.height ? asset.width / asset.height : null;
+  return {
+    ...(maxHeight ? ({ '--player-max': maxHeight } as React.CSSProperties) : {}),
+    ...(ratio ? { maxWidth: `calc(${maxHeight ?? '70vh'} * ${ratio.toFixed(4)})` } : {}),
+  };
 }
 
 function Clock({ playback }: { playback: Playback }) {

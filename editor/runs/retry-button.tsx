@@ -1,5 +1,5 @@
 /** Retry of a failed step: the same run goes on from there. */
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { client } from '../api.ts';
 import { problemOf } from '../problem.ts';
 import { atLeast, useRole } from '../session/session.ts';
@@ -12,9 +12,13 @@ type RetryButtonProps = { workspaceId: string; runId: string; nodeId: string; pa
 /** The same run goes on from the failed step. */
 export function RetryButton({ workspaceId, runId, nodeId, path, label = 'Retry' }: RetryButtonProps) {
   const role = useRole(workspaceId);
+  const cache = useQueryClient();
   const retry = useMutation({
     mutationFn: () => client.runs.retry.mutate({ workspaceId, runId, nodeId, ...(path ? { path } : {}) }),
-    onSuccess: () => refreshRun(workspaceId, runId),
+    onSuccess: () => {
+      refreshRun(workspaceId, runId);
+      void cache.invalidateQueries({ queryKey: ['runs', workspaceId] });
+    },
     onError: (error) =>
       toast({ title: problemOf(error).message, text: problemOf(error).hint ?? undefined, tone: 'danger' }),
   });

@@ -267,6 +267,7 @@ function OutputBox({ workspaceId, run, node, step, port, output }: OutputBoxProp
     });
     toast({ title: 'Correction saved', text: 'What follows is made again from it.', tone: 'success' });
     refreshRun(workspaceId, run.id);
+    void cache.invalidateQueries({ queryKey: ['runs', workspaceId] });
     await cache.invalidateQueries({ queryKey: ['run-steps', workspaceId, run.id] });
   };
   const count = output.list && Array.isArray(value) ? value.length : null;
