@@ -21,6 +21,8 @@ import { gainFor, meterFile, readMeter, SILENCE } from './sound.ts';
 const CRF = 20;
 const FADE_SECONDS = 0.012;
 const SHORTEST = 0.2;
+/** Measured as it will be heard: the same voice in two channels is 3 LU louder than in one. */
+const STEREO = 'aformat=channel_layouts=stereo,aresample=48000';
 
 /** 29.97 as 30000/1001, so that constant stays constant. */
 export function exactRate(rate: number): string {
@@ -127,7 +129,7 @@ async function analyse(
     outputs.push({ file: 'pipe:1', options: ['-map', '[look]', '-f', 'rawvideo'] });
   }
   if (facts.audio) {
-    filters.push('[0:a:0]ebur128=peak=true:framelog=verbose[heard]');
+    filters.push(`[0:a:0]${STEREO},ebur128=peak=true:framelog=verbose[heard]`);
     outputs.push({ file: '-', options: ['-map', '[heard]', '-f', 'null'] });
   }
   if (outputs.length === 0) return { before: SILENCE, bright: null };
@@ -282,7 +284,13 @@ export async function clip(tools: Ffmpeg, scope: StepScope, input: ClipInput): P
   const target = input.loudness;
   const fades = `afade=t=in:d=${FADE_SECONDS},afade=t=out:st=${seconds(Math.max(0, duration - FADE_SECONDS))}:d=${FADE_SECONDS}`;
   if (facts.audio && target) {
-    gain = await gainFor(tools, job, signal, { start: input.start, duration, before: analysis.before }, target);
+    gain = await gainFor(
+      tools,
+      job,
+      signal,
+      { start: input.start, duration, before: analysis.before, chain: [STEREO] },
+      target,
+    );
   }
 
   const rate = facts.video ? exactRate(facts.video.rate) : '30';
@@ -319,7 +327,7 @@ export async function clip(tools: Ffmpeg, scope: StepScope, input: ClipInput): P
   const filters = band
     ? [`${picture},format=yuv420p[bare]`, `[bare][1:v]overlay=0:${band.from}:eof_action=repeat:format=yuv420,${drawn}`]
     : [`${picture},${drawn}`];
-  if (facts.audio) filters.push(`[0:a:0]aresample=48000,${gain.chain},${fades}[sound]`);
+  if (facts.audio) filters.push(`[0:a:0]${STEREO},${gain.chain},${fades}[sound]`);
   const group = String(Math.round(2 * (Number(rate) || Number(rate.split('/')[0]) / 1001)));
   const options = [
     ...['-map', '[picture]', ...(facts.audio ? ['-map', '[sound]'] : []), '-t', seconds(duration)],

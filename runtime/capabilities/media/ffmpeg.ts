@@ -116,7 +116,8 @@ async function fromPackage(name: string): Promise<string | null> {
   }
 }
 
-async function find(env: NodeJS.ProcessEnv): Promise<Ffmpeg> {
+/** Looks on this machine, with the environment given. */
+export async function lookForFfmpeg(env: NodeJS.ProcessEnv): Promise<Ffmpeg> {
   const candidates: { from: string; ffmpeg: string | null; ffprobe: string | null; lowest: number }[] = [
     { from: 'FFMPEG_PATH', ffmpeg: env.FFMPEG_PATH || null, ffprobe: env.FFPROBE_PATH || null, lowest: 0 },
     {
@@ -171,7 +172,7 @@ async function find(env: NodeJS.ProcessEnv): Promise<Ffmpeg> {
 let found: Promise<Ffmpeg> | undefined;
 /** Looked for once per process. */
 export function findFfmpeg(): Promise<Ffmpeg> {
-  found ??= find(process.env).catch((error: unknown) => {
+  found ??= lookForFfmpeg(process.env).catch((error: unknown) => {
     found = undefined;
     throw error;
   });

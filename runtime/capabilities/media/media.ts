@@ -15,7 +15,7 @@ import { clean, loudness, waveform } from './sound.ts';
 import { speech, voiceIdentity } from './voice.ts';
 
 /** Goes up when an operation's result changes for the same input: part of the memo key. */
-const REVISION = 1;
+const REVISION = 2;
 const LONGEST_CLIP = 3600;
 
 const AssetId = z.string().regex(/^[0-9a-f]{64}$/);

@@ -100,51 +100,51 @@ export function limiterChain(gainDb: number, truePeak: number): string {
 
 export type Gain = { chain: string; linear: boolean };
 
+/** What a piece of sound goes through before its gain; `start` and `duration` where it is not the whole recording. */
+type Piece = { before: Loudness; chain: string[]; start?: number; duration?: number };
+
+/** Above this the limiter has nothing left to give; dB over the plain gain. */
+const MOST_PUSH_DB = 24;
+const NEAR_LU = 0.15;
+
 /**
- * The chain that brings a piece of the open recording to its target. Plain gain where its peaks allow it; otherwise
- * gain and limiter, the gain searched by measuring (the limiter takes some loudness away).
+ * What brings a piece of the open recording to its target: plain gain where its peaks allow it; otherwise gain and
+ * limiter, the gain searched by measuring (the harder a limiter is pushed, the less each decibel adds).
  */
 export async function gainFor(
   tools: Ffmpeg,
   job: Job,
   signal: AbortSignal,
-  piece: { start: number; duration: number; before: Loudness; prefix?: string },
+  piece: Piece,
   target: Target,
 ): Promise<Gain> {
   const { before } = piece;
   if (before.integrated === null) return { chain: 'anull', linear: true };
-  let gain = target.integrated - before.integrated;
-  if ((before.truePeak ?? 0) + gain <= target.truePeak) return { chain: `volume=${gain.toFixed(3)}dB`, linear: true };
-  for (let round = 0; round < 4; round++) {
-    const chain = limiterChain(gain, target.truePeak);
-    const args = buildArguments(
-      {
-        start: piece.start,
-        duration: piece.duration,
-        outputs: [
-          {
-            file: '-',
-            options: [
-              '-map',
-              '0:a:0',
-              '-vn',
-              '-ac',
-              '2',
-              '-af',
-              `${piece.prefix ?? ''}${chain},${METER}`,
-              '-f',
-              'null',
-            ],
-          },
-        ],
-      },
-      job.sniffed,
-    );
-    const reached = readMeter((await runFfmpeg(tools, { job, args, signal })).stderr).integrated;
-    if (reached === null) break;
-    const missing = target.integrated - reached;
-    if (Math.abs(missing) <= 0.15) return { chain, linear: false };
-    gain += missing * 1.15;
+  const plain = target.integrated - before.integrated;
+  if ((before.truePeak ?? 0) + plain <= target.truePeak) return { chain: `volume=${plain.toFixed(3)}dB`, linear: true };
+  const reached = async (gain: number) => {
+    const filters = [...piece.chain, limiterChain(gain, target.truePeak), METER].join(',');
+    const { start, duration } = piece;
+    const plan = {
+      start,
+      duration,
+      outputs: [{ file: '-', options: ['-map', '0:a:0', '-vn', '-af', filters, '-f', 'null'] }],
+    };
+    return readMeter((await runFfmpeg(tools, { job, args: buildArguments(plan, job.sniffed), signal })).stderr)
+      .integrated;
+  };
+  let gain = plain;
+  let slope = 0.7;
+  let last: { gain: number; level: number } | null = null;
+  for (let round = 0; round < 7; round++) {
+    const level = await reached(gain);
+    if (level === null) break;
+    const missing = target.integrated - level;
+    if (Math.abs(missing) <= NEAR_LU) break;
+    if (last && Math.abs(gain - last.gain) > 0.01)
+      slope = Math.min(1.2, Math.max(0.1, (level - last.level) / (gain - last.gain)));
+    last = { gain, level };
+    gain = Math.min(plain + MOST_PUSH_DB, Math.max(plain - 6, gain + missing / slope));
   }
   return { chain: limiterChain(gain, target.truePeak), linear: false };
 }
@@ -154,8 +154,8 @@ export async function gainFor(
 const HIGH_BANDS_DB = 24;
 
 /** The treatment before loudness. Order: rumble, noise, gate. */
-function treatment(input: CleanInput): string[] {
-  const chain: string[] = [];
+function treatment(input: CleanInput, channels: number): string[] {
+  const chain: string[] = channels > 2 ? ['aformat=channel_layouts=stereo'] : []; // what comes out is what is measured
   if (input.highPass > 0) chain.push(`highpass=f=${input.highPass.toFixed(1)}`);
   if (input.denoise > 0) chain.push(`afftdn=nr=${(input.denoise * HIGH_BANDS_DB).toFixed(2)}:nf=-40:tn=1`);
   if (input.gate !== null) {
@@ -252,7 +252,7 @@ export async function clean(tools: Ffmpeg, scope: StepScope, input: CleanInput):
   const facts = await probeJob(tools, job, signal);
   if (!facts.audio) throw noSound();
   const share = (from: number, to: number) => (fraction: number) => scope.progress(from + (to - from) * fraction);
-  const chain = treatment(input);
+  const chain = treatment(input, facts.audio.channels);
   const container = containerFor(facts);
 
   let expected = facts.duration;
@@ -330,7 +330,7 @@ export async function clean(tools: Ffmpeg, scope: StepScope, input: CleanInput):
     note = 'There is nothing to hear, so loudness was left as it is.';
     ({ after } = await write('anull', 0.3, 1));
   } else {
-    let gain = target.integrated - treated.integrated;
+    const gain = target.integrated - treated.integrated;
     const why = whyDynamic(treated, gain, target);
     if (why === null) ({ after } = await write(`volume=${gain.toFixed(3)}dB`, 0.3, 1));
     else {
@@ -338,13 +338,11 @@ export async function clean(tools: Ffmpeg, scope: StepScope, input: CleanInput):
       note = why;
       ({ after } = await write(await dynamicChain(tools, job, signal, chain, target), 0.3, 0.8));
     }
-    for (let round = 0; round < 3 && after.integrated !== null; round++) {
-      const missing = target.integrated - after.integrated;
-      if (Math.abs(missing) <= TOLERANCE_LU - 0.1) break;
-      if (round > 0) gain += missing;
-      linear = false;
-      note = [why, 'A limiter holds the peaks.'].filter(Boolean).join(' ');
-      ({ after } = await write(limiterChain(gain, target.truePeak), 0.8, 1));
+    if (after.integrated !== null && Math.abs(after.integrated - target.integrated) > TOLERANCE_LU - 0.1) {
+      const held = await gainFor(tools, job, signal, { before: treated, chain }, target);
+      linear = held.linear;
+      if (!held.linear) note = [why, 'A limiter holds the peaks.'].filter(Boolean).join(' ');
+      ({ after } = await write(held.chain, 0.8, 1));
     }
   }
 
