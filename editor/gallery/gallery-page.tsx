@@ -26,6 +26,7 @@ import { recordingsPage, type StoredRecording } from '../uploads/recordings.ts';
 import { SAMPLE } from '../uploads/sample.ts';
 import { uploaded } from '../uploads/uploads.ts';
 import { GraphDrawing } from './graph-drawing.tsx';
+import { withRecording } from './with-recording.ts';
 
 type Template = Outputs['templates']['list'][number];
 
@@ -43,11 +44,17 @@ export function GalleryPage() {
   });
   const use = useMutation({
     mutationFn: (template: Template) =>
-      client.pipelines.create.mutate({ workspaceId, name: template.name, templateId: template.id }),
+      client.pipelines.create.mutate({
+        workspaceId,
+        name: template.name,
+        templateId: template.id,
+        graph: withRecording(template.graph, template.sampleIncluded ? (sample?.asset.asset ?? null) : null),
+      }),
     onSuccess: ({ id }) =>
       navigate({ to: '/w/$workspaceId/p/$pipelineId', params: { workspaceId, pipelineId: id }, search: {} }),
     onError: sayProblem,
   });
+  const sample = useSample(workspaceId);
   const all: Template[] = templates.data ?? [];
   const wanted = query.trim().toLowerCase();
   const shown = all.filter(
@@ -95,7 +102,7 @@ export function GalleryPage() {
               <div className="row t-12 faint">
                 <span className="grow">
                   {plural(template.graph.nodes.length, 'node')}
-                  {template.sampleIncluded ? ', with the sample' : ', needs a recording'}
+                  {template.sampleIncluded && sample ? ', with the sample' : ', needs a recording'}
                 </span>
                 {mayEdit && (
                   <Button
@@ -127,22 +134,21 @@ function First({ workspaceId, template }: { workspaceId: string; template: Templ
     navigate({ to: '/w/$workspaceId/p/$pipelineId', params: { workspaceId, pipelineId }, search: run ? { run } : {} });
   /** A pipeline from the template, with this recording where one is given, and its first run. */
   const begin = useMutation({
-    mutationFn: async (recording: { asset: string } | null) => {
+    mutationFn: async (recording: string | null) => {
       if (!template) throw new Error('There is no template to begin with.');
       const { id } = await client.pipelines.create.mutate({
         workspaceId,
         name: template.name,
         templateId: template.id,
+        graph: withRecording(template.graph, recording),
       });
       if (!brand) return { id };
-      const field = template.graph.inputs[0]?.name ?? 'recording';
       try {
         const { runId } = await client.runs.start.mutate({
           workspaceId,
           pipelineId: id,
           brandId: brand.id,
           version: 'draft',
-          inputs: recording ? { [field]: recording } : {},
         });
         offerToNotify();
         return { id, runId };
@@ -163,7 +169,7 @@ function First({ workspaceId, template }: { workspaceId: string; template: Templ
       toast({
         title: `${name ?? 'The recording'} is uploaded`,
         tone: 'success',
-        action: { label: 'Make clips', onSelect: () => begin.mutate({ asset }) },
+        action: { label: 'Make clips', onSelect: () => begin.mutate(asset) },
       });
     } catch {
       // The card of the upload says what happened.
@@ -193,8 +199,8 @@ function First({ workspaceId, template }: { workspaceId: string; template: Templ
                 size="lg"
                 icon="play"
                 busy={begin.isPending}
-                disabled={!template}
-                onClick={() => begin.mutate(null)}
+                disabled={!template || !sample}
+                onClick={() => begin.mutate(sample?.asset.asset ?? null)}
               >
                 Make clips from it
               </Button>

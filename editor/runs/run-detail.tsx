@@ -5,7 +5,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { flowOrder } from '../../runtime/graph/frames.ts';
-import { client } from '../api.ts';
+import { client, type Inputs } from '../api.ts';
 import { useCurrentBrand } from '../brands/current-brand.ts';
 import { mediaAddress } from '../media/address.ts';
 import { problemOf } from '../problem.ts';
@@ -168,7 +168,7 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
         pipelineId: run.pipelineId,
         brandId: run.brandId,
         version: run.version ?? 'draft',
-        inputs: {},
+        inputs: inputsOf(run),
       }),
     onSuccess: ({ runId }) => {
       offerToNotify();
@@ -240,6 +240,16 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
           ))}
       </div>
     </header>
+  );
+}
+
+/** What the run was started with: its graph holds each named input as it was filled in. */
+function inputsOf(run: RunView): NonNullable<Inputs['runs']['start']['inputs']> {
+  return Object.fromEntries(
+    run.graph.inputs.flatMap(({ name, node, field }) => {
+      const value = run.graph.nodes.find(({ id }) => id === node)?.config[field];
+      return value === undefined ? [] : [[name, value]];
+    }),
   );
 }
 
