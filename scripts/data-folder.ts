@@ -6,7 +6,7 @@
  *   postgres/     the embedded database (scripts/postgres.ts)
  *   assets/       the asset store: objects and job folders
  *   uploads/      unfinished uploads
- *   secret.key    seals credentials and signs addresses (0600; made by the server)
+ *   seal.key    seals credentials and signs addresses (0600; made by the server)
  *   sample        whether the first start has made the sample
  *   token         the local owner's API token, for the command line (0600)
  *

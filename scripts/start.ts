@@ -156,7 +156,7 @@ async function openDatabase(settings: Settings, data: DataFolder, begun: Begun):
   return postgres.url;
 }
 
-async function start(settings: Settings, begun: Begun): Promise<void> {
+async function start(settings: Settings, begun: Begun, isEnding: () => boolean): Promise<void> {
   const url = `http://localhost:${settings.port}`;
   const data = openDataFolder(settings.data, version, url);
   begun.folder = async () => data.release();
@@ -197,7 +197,7 @@ async function start(settings: Settings, begun: Begun): Promise<void> {
   console.log(`Everything is kept in ${data.path}. Ctrl-C stops it.\n`);
   const marker = path.join(data.path, 'sample');
   if (existsSync(marker)) return;
-  if (settings.sample) void sample(data.path, url, () => writeFileSync(marker, 'made\n'));
+  if (settings.sample) void sample(data.path, url, () => writeFileSync(marker, 'made\n'), isEnding);
   else writeFileSync(marker, 'not wanted\n');
 }
 
@@ -221,13 +221,14 @@ async function healthy(url: string): Promise<void> {
 }
 
 /** Progress on the terminal, and the finished page's address. The product runs on whatever comes of it. */
-async function sample(data: string, url: string, begun: () => void): Promise<void> {
+async function sample(data: string, url: string, begun: () => void, isEnding: () => boolean): Promise<void> {
   const { connect, explain } = await import('./client.ts'); // 0.2 s of loading that a warm start does not need
   try {
     const { runSample } = await import('./first-run.ts');
     const pages = await runSample(await connect({ data, url }), (line) => console.log(line), begun);
     for (const page of pages) console.log(`\nThe sample is published: ${page}`);
   } catch (error) {
+    if (isEnding()) return; // its run goes on at the next start
     console.error(`The sample could not be made: ${(explain(error) as Error).message}`);
   }
 }
@@ -275,7 +276,7 @@ async function main(): Promise<void> {
     void end(1);
   });
   try {
-    starting = start(readSettings(process.argv.slice(2), process.env), begun);
+    starting = start(readSettings(process.argv.slice(2), process.env), begun, () => endingSince !== undefined);
     await starting;
   } catch (error) {
     if (endingSince === undefined) process.exitCode = tell(error);
