@@ -1,7 +1,7 @@
 /** When each step of a run worked, as bars on one axis, with the reason beside them. A row opens its step. */
 import './runs.css';
-import { keepPreviousData, useQueries } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useRef, useState } from 'react';
 import type { ManifestJson } from '../../nodes/contract.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { client } from '../api.ts';
@@ -21,31 +21,29 @@ type RunTimelineProps = {
   onShow: (node: string | null) => void;
 };
 
-/** A node whose state and counts are the same has the same steps. */
-export const stepsKey = (workspaceId: string, runId: string, view: NodeView | undefined, nodeId: string) => [
+export const stepsKey = (workspaceId: string, runId: string, nodeId: string) => [
   'run-steps',
   workspaceId,
   runId,
   nodeId,
-  view ? `${view.state} ${Object.values(view.counts).join(' ')} ${view.elapsedMs}` : '',
 ];
+
+/** Steps are read anew when their node says something new; while they load the former ones stay on the screen. */
+export function useFreshSteps(key: readonly unknown[], view: NodeView | undefined): void {
+  const cache = useQueryClient();
+  const said = view ? `${view.state} ${Object.values(view.counts).join(' ')}` : '';
+  const before = useRef(said);
+  useEffect(() => {
+    if (before.current === said) return;
+    before.current = said;
+    void cache.invalidateQueries({ queryKey: [...key] });
+  });
+}
 
 export function RunTimeline({ workspaceId, run, nodes, chosen, onShow }: RunTimelineProps) {
   const now = useClock(run.state === 'running');
-  const steps = useQueries({
-    queries: nodes.map(({ node, view }) => ({
-      queryKey: stepsKey(workspaceId, run.id, view, node.id),
-      queryFn: () => client.runs.steps.query({ workspaceId, runId: run.id, nodeId: node.id }),
-      placeholderData: keepPreviousData,
-      staleTime: Number.POSITIVE_INFINITY,
-      enabled: view !== undefined && view.state !== 'idle',
-    })),
-  });
   const begin = new Date(run.startedAt).getTime();
-  const ends = steps.flatMap(({ data }) =>
-    (data?.items ?? []).map((step: StepView) => (step.endedAt ? new Date(step.endedAt).getTime() : 0)),
-  );
-  const end = Math.max(run.endedAt ? new Date(run.endedAt).getTime() : now, ...ends, begin + 1000);
+  const end = Math.max(run.endedAt ? new Date(run.endedAt).getTime() : now, begin + 1000);
   // A little air at the right for the words of the last bars.
   const length = (end - begin) * 1.06;
   const marks = ticks(length);
@@ -62,13 +60,14 @@ export function RunTimeline({ workspaceId, run, nodes, chosen, onShow }: RunTime
           ))}
         </div>
       </div>
-      {nodes.map(({ node, view, manifest }, place) => (
+      {nodes.map(({ node, view, manifest }) => (
         <Row
           key={node.id}
           node={node}
           view={view}
           icon={manifest?.icon ?? 'puzzle'}
-          steps={steps[place]?.data?.items ?? []}
+          workspaceId={workspaceId}
+          runId={run.id}
           begin={begin}
           now={Math.min(now, end)}
           length={length}
@@ -95,7 +94,8 @@ type RowProps = {
   node: GraphNode;
   view: NodeView | undefined;
   icon: string;
-  steps: StepView[];
+  workspaceId: string;
+  runId: string;
   begin: number;
   now: number;
   length: number;
@@ -104,7 +104,16 @@ type RowProps = {
   onShow: () => void;
 };
 
-function Row({ node, view, icon, steps, begin, now, length, marks, chosen, onShow }: RowProps) {
+function Row(props: RowProps) {
+  const { node, view, icon, workspaceId, runId, begin, now, length, marks, chosen, onShow } = props;
+  const key = stepsKey(workspaceId, runId, node.id);
+  useFreshSteps(key, view);
+  const { data } = useQuery({
+    queryKey: [...key, 'first'],
+    queryFn: () => client.runs.steps.query({ workspaceId, runId, nodeId: node.id }),
+    enabled: view !== undefined && view.state !== 'idle',
+  });
+  const steps: StepView[] = data?.items ?? NONE;
   const worked = steps.filter((step) => step.startedAt && !step.reused);
   const spans = pack(
     worked.map((step) => ({
@@ -168,6 +177,8 @@ function Row({ node, view, icon, steps, begin, now, length, marks, chosen, onSho
     </button>
   );
 }
+
+const NONE: StepView[] = [];
 
 function short(view: NodeView | undefined): string {
   if (!view || view.state === 'idle') return '';

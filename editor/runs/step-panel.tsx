@@ -3,7 +3,7 @@
  * What a person corrects here is an override: the run goes on from it and makes again what follows.
  */
 import './runs.css';
-import { keepPreviousData, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import { type ManifestJson, PORT_LOOK, type PortType } from '../../nodes/contract.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
@@ -21,7 +21,7 @@ import { Icon } from '../ui/icon.tsx';
 import { Badge, Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
 import { toast } from '../ui/toast.tsx';
 import { RetryButton } from './retry-button.tsx';
-import { stepsKey } from './run-timeline.tsx';
+import { stepsKey, useFreshSteps } from './run-timeline.tsx';
 import { useSource } from './source.ts';
 import { refreshRun } from './stream.ts';
 
@@ -39,8 +39,10 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
   const box = useRef<HTMLElement>(null);
   // It opens below what was clicked, often out of sight.
   useEffect(() => box.current?.scrollIntoView({ block: 'nearest', behavior: scrolling() }), []);
+  const key = stepsKey(workspaceId, run.id, node.id);
+  useFreshSteps(key, view);
   const found = useInfiniteQuery({
-    queryKey: [...stepsKey(workspaceId, run.id, view, node.id), 'all'],
+    queryKey: [...key, 'all'],
     initialPageParam: null as string | null,
     queryFn: ({ pageParam }) =>
       client.runs.steps.query({
@@ -50,7 +52,6 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
         ...(pageParam ? { cursor: pageParam } : {}),
       }),
     getNextPageParam: ({ next }) => next,
-    placeholderData: keepPreviousData,
   });
   const steps: StepView[] = found.data?.pages.flatMap((page) => page.items) ?? [];
   const step = steps[Math.min(place, steps.length - 1)];
