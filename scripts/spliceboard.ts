@@ -411,7 +411,12 @@ async function speech(client: Client, [act, engine]: string[], options: Options)
   const { api, workspaceId } = client;
   if (act === undefined) {
     const engines = await api.engines.list.query({ workspaceId });
-    console.log(JSON.stringify(engines, null, options.json ? 0 : 2));
+    if (options.json) console.log(JSON.stringify(engines));
+    else {
+      for (const { id, label, available, missing } of engines) {
+        console.log(`${MARKS[available ? 'ok' : 'missing']} ${id}: ${label}${available ? '' : `. ${missing}`}`);
+      }
+    }
     return 0;
   }
   if (act !== 'install') throw new CommandError(`There is no speech ${act}.`, 'There is: speech install ENGINE.');
