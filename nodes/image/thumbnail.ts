@@ -180,8 +180,8 @@ export function textOn(ground: string, ...wanted: string[]): string {
   return good ?? (contrast(WHITE, ground) >= contrast('#000000', ground) ? WHITE : '#000000');
 }
 /** The tone, or darker until it can be read on the ground. */
-function darkTone(hex: string, ground: string): string {
-  for (let share = 0; share <= 1; share += 0.05) {
+function darkTone(hex: string, ground: string, ink: string): string {
+  for (let share = 0; share <= 0.35; share += 0.05) {
     const darker = `#${parse(hex)
       .map((channel) =>
         Math.round(channel * (1 - share))
@@ -191,7 +191,7 @@ function darkTone(hex: string, ground: string): string {
       .join('')}`;
     if (contrast(darker, ground) >= 4.6) return darker;
   }
-  return textOn(ground, WHITE);
+  return ink; // a light tone made that dark is another colour
 }
 /** The tone, or lighter until it can be seen on black. */
 function lightTone(hex: string): string {
@@ -269,8 +269,9 @@ export function fitText(
       const pitch = size * box.lineHeight;
       if (!lines || lines.length > box.lines || lines.length * pitch > box.height) continue;
       const widest = Math.max(...lines.map((line) => line.width));
-      // rather a little smaller than with one short word left over at the end
-      const worth = size * (0.7 + 0.3 * Math.min(1, (lines.at(-1)!.width / widest) * 1.4));
+      // rather a little smaller than with one short word alone on a line
+      const shortest = Math.min(...lines.map((line) => line.width));
+      const worth = size * (0.7 + 0.3 * Math.min(1, (shortest / widest) * 1.4));
       if (!best || worth > best.worth) {
         best = { lines, size, pitch, width: widest * size, height: lines.length * pitch, worth };
       }
@@ -362,6 +363,7 @@ function place(
   };
 }
 
+/** The part of the still that lies in the area, as an image that covers it. */
 function picture(
   still: Still,
   area: Rect,
@@ -369,6 +371,10 @@ function picture(
   extra: Record<string, string | number> = {},
   filter?: string,
 ): RenderNode {
+  const zoom = Math.min(at.width / area.width, at.height / area.height);
+  const [width, height] = [Math.ceil(area.width * zoom), Math.ceil(area.height * zoom)];
+  const [insideX, insideY] = [Math.max(width - at.width, at.x), Math.max(height - at.height, at.y)];
+  const percent = (inside: number, spare: number) => (spare < -0.5 ? px((inside / spare) * 100) : 50);
   return block(
     {
       left: px(area.x),
@@ -384,14 +390,16 @@ function picture(
         type: 'img',
         props: {
           src: `asset:${still.asset}`,
-          width: Math.ceil(at.width),
-          height: Math.ceil(at.height),
+          width,
+          height,
           style: {
             position: 'absolute',
-            left: Math.floor(at.x),
-            top: Math.floor(at.y),
-            width: Math.ceil(at.width),
-            height: Math.ceil(at.height),
+            left: Math.floor(at.x - insideX),
+            top: Math.floor(at.y - insideY),
+            width,
+            height,
+            objectFit: 'cover',
+            objectPosition: `${percent(insideX, width - at.width)}% ${percent(insideY, height - at.height)}%`,
             ...(filter ? { filter } : {}),
           },
         },
@@ -688,7 +696,7 @@ const split: Make = (page, content, unit) => {
   );
   const colour = textOn(brand.colors.primary, WHITE, brand.colors.ink);
   const bottom = height > width * 1.4 ? height * 0.9 : height - margin;
-  const name = nameLine(content, unit, panel.width - margin * 2);
+  const name = nameLine(content, unit, panel.width - margin * 2, height > width * 1.4 ? 36 : 28);
   const room = bottom - name.pitch - margin - (panel.y + margin);
   const fitted = fitText(content.title, content.display, {
     width: panel.width - margin * 2,
@@ -708,7 +716,7 @@ const quote: Make = (page, content, unit) => {
   const { width, height } = page;
   const upright = height > width;
   const margin = edge(unit) * 1.25;
-  const name = nameLine(content, unit, width * 0.6);
+  const name = nameLine(content, unit, width * 0.6, height > width * 1.4 ? 36 : 28);
   const markHigh = 62 * unit;
   const bottom = upright ? height * 0.84 : height - margin;
   const foot = name.pitch + 40 * unit;
@@ -805,12 +813,13 @@ const number: Make = (page, content, unit) => {
   // figures are 0.7 em tall: half of the picture, or what the panel is wide
   const tall = Math.min((wide ? height : panel.height) * 0.5, ((panel.width - margin * 2) / digit) * 0.7);
   const size = tall / 0.7;
-  const colour = luminance(paper) > 0.3 ? darkTone(primary, paper) : textOn(paper, primary, WHITE);
+  const colour =
+    luminance(paper) > 0.3 ? darkTone(primary, paper, textOn(paper, ink, DARK)) : textOn(paper, primary, WHITE);
   const top = panel.y + margin * 0.9;
   page.add(
     page.line(
       content.number.value,
-      { x: margin - size * 0.03, y: top - size * 0.14, width: digit * size + size * 0.1, height: size },
+      { x: margin - size * 0.02, y: top - size * 0.14, width: digit * size + size * 0.06, height: size },
       { family: brand.fonts.display, weight: 700, size },
       colour,
     ),
@@ -951,7 +960,7 @@ const frame: Make = (page, content, unit) => {
   const pad = margin * 1.6;
   const above = upright ? height * 0.12 : margin;
   const below = upright ? height * 0.2 : 0;
-  const name = nameLine(content, unit, width * 0.34, 26);
+  const name = nameLine(content, unit, width * (upright ? 0.8 : 0.34), upright ? 36 : 26);
   const wide = width > height;
   const title = fitText(content.title, content.display, {
     width: wide ? width - pad * 2 - name.width - 40 * unit : width - pad * 2,

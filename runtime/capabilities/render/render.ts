@@ -16,12 +16,12 @@ import { drawable, type Face, FONT_FAMILIES, runsOf, undrawable, widthOf, wrapTe
 import { type Capability, CapabilityError, method, type StepScope } from '../capability.ts';
 import { type Engine, startEngine } from '../media/engine.ts';
 import { findFfmpeg, runConfined } from '../media/ffmpeg.ts';
-import { readPictureHeader } from './pictures.ts';
+import { type PictureHeader, readPictureHeader } from './pictures.ts';
 
 const require = createRequire(import.meta.url);
 
 /** Goes up when the same tree is drawn differently: part of the memo key. */
-const REVISION = 1;
+const REVISION = 2;
 const MOST_PIXELS = 16_000_000;
 const MOST_ELEMENTS = 400;
 const MOST_TEXT = 8_000;
@@ -98,6 +98,64 @@ function familyOf(value: string | number | undefined, inherited: string): string
 }
 const WEIGHTS: Record<string, number> = { normal: 400, bold: 700 };
 
+type Cover = { width: number; height: number; x: number; y: number };
+
+/** Which part of its picture an image with `objectFit: 'cover'` shows, where it says so in percent. */
+function coverOf({ props: { style = {}, width, height } }: Parsed): Cover | null {
+  const match = /^(\d+(?:\.\d+)?)% (\d+(?:\.\d+)?)%$/.exec(String(style.objectPosition ?? ''));
+  if (style.objectFit !== 'cover' || !match || !width || !height) return null;
+  return { width, height, x: Math.min(100, Number(match[1])) / 100, y: Math.min(100, Number(match[2])) / 100 };
+}
+
+/**
+ * The part that is shown, cut out by ffmpeg. resvg leaves out what of a picture lies beyond twice the size of the whole
+ * drawing (2.6.2), so a wide still in an upright drawing must not be handed over whole.
+ */
+async function cutToCover(
+  scope: StepScope,
+  bytes: Buffer,
+  header: PictureHeader,
+  cover: Cover,
+): Promise<{ bytes: Buffer; mime: string }> {
+  const scale = Math.max(cover.width / header.width, cover.height / header.height);
+  const width = Math.max(1, Math.min(header.width, Math.round(cover.width / scale)));
+  const height = Math.max(1, Math.min(header.height, Math.round(cover.height / scale)));
+  if (width === header.width && height === header.height) return { bytes, mime: header.mime };
+  const [left, top] = [Math.round((header.width - width) * cover.x), Math.round((header.height - height) * cover.y)];
+  await using folder = await scope.assets.jobFolder();
+  const demuxer = { 'image/png': 'png_pipe', 'image/jpeg': 'jpeg_pipe', 'image/webp': 'webp_pipe' }[header.mime];
+  await toJpeg(scope, folder.path, bytes, demuxer, ['-vf', `format=rgb24,crop=${width}:${height}:${left}:${top}`]);
+  return { bytes: await readFile(path.join(folder.path, 'out.jpg')), mime: 'image/jpeg' };
+}
+
+/** Decodes a picture in the confined ffmpeg and leaves `out.jpg` in the folder. */
+async function toJpeg(
+  scope: StepScope,
+  folder: string,
+  bytes: Buffer,
+  demuxer: string,
+  filter: string[],
+): Promise<void> {
+  const tools = await findFfmpeg();
+  await writeFile(path.join(folder, 'in.img'), bytes, { mode: 0o644 });
+  const input = ['-protocol_whitelist', 'file,pipe', '-format_whitelist', demuxer, '-f', demuxer, '-i', 'file:in.img'];
+  const output = [
+    '-frames:v',
+    '1',
+    '-c:v',
+    'mjpeg',
+    '-pix_fmt',
+    'yuvj444p',
+    '-q:v',
+    JPEG_QUALITY,
+    '-f',
+    'mjpeg',
+    'out.jpg',
+  ];
+  const args = ['-nostdin', '-v', 'error', ...input, ...filter, ...output];
+  await runConfined(tools.ffmpeg, { job: { folder }, args, signal: scope.signal });
+}
+
 /** Walks the tree: pictures become data, families become the names of the very fonts that draw each text. */
 async function prepare(scope: StepScope, root: Parsed): Promise<{ root: unknown; faces: Face[] }> {
   const faces = new Map<string, Face>();
@@ -105,9 +163,10 @@ async function prepare(scope: StepScope, root: Parsed): Promise<{ root: unknown;
   let elements = 0;
   let letters = 0;
 
-  async function picture(reference: string): Promise<string> {
+  async function picture(reference: string, cover: Cover | null): Promise<string> {
     const sha256 = reference.slice('asset:'.length);
-    const known = pictures.get(sha256);
+    const key = JSON.stringify([sha256, cover]);
+    const known = pictures.get(key);
     if (known) return known;
     const asset = await scope.assets.find(sha256);
     if (asset && asset.bytes > MOST_PICTURE_BYTES) throw tooLarge(`${Math.round(asset.bytes / 1024 ** 2)} MB`);
@@ -119,8 +178,9 @@ async function prepare(scope: StepScope, root: Parsed): Promise<{ root: unknown;
       });
     }
     if (header.width * header.height > MOST_PIXELS) throw tooLarge(`${header.width} × ${header.height} pixels`);
-    const url = `data:${header.mime};base64,${bytes.toString('base64')}`;
-    pictures.set(sha256, url);
+    const cut = cover ? await cutToCover(scope, bytes, header, cover) : { bytes, mime: header.mime };
+    const url = `data:${cut.mime};base64,${cut.bytes.toString('base64')}`;
+    pictures.set(key, url);
     return url;
   }
 
@@ -136,7 +196,12 @@ async function prepare(scope: StepScope, root: Parsed): Promise<{ root: unknown;
     const drawn: Record<string, unknown> = { ...(element.type === 'img' ? {} : { display: 'flex' }), ...others };
     if (element.type === 'img') {
       if (!src) throw new CapabilityError('RENDER_NOT_A_PICTURE', 'An image element names no picture.');
-      props.src = await picture(src);
+      const cover = coverOf(element);
+      props.src = await picture(src, cover);
+      if (cover) {
+        delete drawn.objectFit;
+        delete drawn.objectPosition;
+      }
     }
     if (typeof children === 'string') {
       letters += children.length;
@@ -283,26 +348,8 @@ export function renderCapability(options: RenderOptions = {}): Capability & Asyn
         ...new Set(sources),
       ]);
     }
-    const tools = await findFfmpeg();
     await using folder = await scope.assets.jobFolder();
-    await writeFile(path.join(folder.path, 'in.png'), png, { mode: 0o644 });
-    const args = [
-      ...[
-        '-nostdin',
-        '-v',
-        'error',
-        '-protocol_whitelist',
-        'file,pipe',
-        '-format_whitelist',
-        'png_pipe',
-        '-f',
-        'png_pipe',
-        '-i',
-        'file:in.png',
-      ],
-      ...['-frames:v', '1', '-c:v', 'mjpeg', '-pix_fmt', 'yuvj444p', '-q:v', JPEG_QUALITY, '-f', 'mjpeg', 'out.jpg'],
-    ];
-    await runConfined(tools.ffmpeg, { job: { folder: folder.path }, args, signal: scope.signal });
+    await toJpeg(scope, folder.path, png, 'png_pipe', []);
     return await scope.assets.putFile(
       path.join(folder.path, 'out.jpg'),
       { ...facts, mime: 'image/jpeg', name: `${input.name}.jpg` },
