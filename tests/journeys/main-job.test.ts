@@ -263,6 +263,7 @@ describe('by hand, in a browser', () => {
       await word.fill('Bostonians,');
       await word.press('Enter');
       await keep('correct');
+      await inspector().getByRole('button', { name: 'Save correction' }).click();
       await expect.poll(async () => (await lastRun()).state, { timeout: 20_000 }).toBe('running');
       await expect.poll(async () => (await lastRun()).state, { timeout: RUN_MS, interval: 1000 }).toBe('succeeded');
       const after = await lastRun();
