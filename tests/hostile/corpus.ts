@@ -112,9 +112,7 @@ export const CORPUS: readonly Case[] = [
   },
   {
     name: 'floods the microtask queue',
-    code: plugin(
-      'async () => { const again = () => queueMicrotask(again); again(); await new Promise(() => {}); }',
-    ),
+    code: plugin('async () => { const again = () => queueMicrotask(again); again(); await new Promise(() => {}); }'),
     weak: 'hangs',
     fails: ['SANDBOX_CPU', 'SANDBOX_MEMORY'],
   },

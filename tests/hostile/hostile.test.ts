@@ -22,7 +22,14 @@ const MOST_CPU_MS = 8_000;
 const MOST_MS = 30_000;
 const EATEN_BYTES = 300 * 1024 ** 2;
 
-type WeakOutcome = { messages: WeakMessage[]; hung: boolean; ate: boolean; died: boolean };
+/** `ended` is the exit code or the signal. */
+type WeakOutcome = {
+  messages: WeakMessage[];
+  hung: boolean;
+  ate: boolean;
+  died: boolean;
+  ended: number | string | null;
+};
 
 /** Gives the attack to the weak host and ends it once the attack shows. */
 function runWeakly({ code, inputs = '{}', weak }: Case): Promise<WeakOutcome> {
@@ -51,12 +58,13 @@ function runWeakly({ code, inputs = '{}', weak }: Case): Promise<WeakOutcome> {
     });
     child.stdin.on('error', () => {});
     child.stdin.end(JSON.stringify({ code, inputs }));
-    child.on('close', (exit) => {
+    child.on('close', (exit, signal) => {
       clearInterval(watch);
       const lines = Buffer.concat(chunks).toString('utf8').split('\n').slice(0, -1);
       const messages = lines.map((line) => JSON.parse(line) as WeakMessage);
       const answered = messages.some((message) => 'result' in message || 'error' in message);
-      resolve({ messages, hung: hung && !answered, ate, died: exit !== 0 && !answered && !hung && !ate });
+      const died = exit !== 0 && !answered && !hung && !ate;
+      resolve({ messages, hung: hung && !answered, ate, died, ended: exit ?? signal });
     });
   });
 }
