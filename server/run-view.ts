@@ -7,6 +7,7 @@ import type { NodeRow, RunListing, RunSnapshot, StepRow } from '../db/runs.ts';
 import type { StoredValue } from '../db/values.ts';
 import { ErrorJson, type ManifestJson, type PortType } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
+import { outcomeOf } from './run-outcome.ts';
 
 const RunStateView = z.enum(['running', 'succeeded', 'problems', 'cancelled', 'stopped', 'failed']);
 const NodeStateView = z.enum([
@@ -135,6 +136,8 @@ export const RunEvent = z.discriminatedUnion('kind', [
     state: RunStateView,
     progress: z.number(),
     etaMs: z.number().nullable(),
+    summary: z.string(),
+    endedAt: z.string().nullable(),
     nodes: z.array(NodeView),
   }),
 ]);
@@ -151,7 +154,7 @@ export function runView(snapshot: RunSnapshot, manifests: Manifests, names: Name
   const graph = Graph.parse(snapshot.run.graph);
   const typeOf = new Map(graph.nodes.map((node) => [node.id, node.type]));
   const { plan: _plan, graph: _graph, ...listing } = snapshot.run;
-  return {
+  const view = {
     ...runRow(listing, names),
     progress: snapshot.progress,
     etaMs: snapshot.etaMs,
@@ -159,6 +162,7 @@ export function runView(snapshot: RunSnapshot, manifests: Manifests, names: Name
     graph,
     nodes: snapshot.nodes.map((node) => nodeView(node, manifests.get(typeOf.get(node.nodeId) ?? ''))),
   };
+  return { ...view, summary: outcomeOf(view, manifests) };
 }
 
 function nodeView(row: NodeRow, manifest: ManifestJson | undefined): NodeView {

@@ -471,10 +471,11 @@ export const runs = router({
         seen.set(node.nodeId, now);
         return isNew;
       });
-      const { state, progress, etaMs } = run;
-      const newHead = JSON.stringify([state, progress, etaMs]);
+      const { state, progress, etaMs, summary, endedAt } = run;
+      const newHead = JSON.stringify([state, progress, etaMs, summary, endedAt]);
       if (isFirst) yield { kind: 'snapshot', run };
-      else if (nodes.length > 0 || newHead !== head) yield { kind: 'nodes', state, progress, etaMs, nodes };
+      else if (nodes.length > 0 || newHead !== head)
+        yield { kind: 'nodes', state, progress, etaMs, summary, endedAt, nodes };
       isFirst = false;
       head = newHead;
       if (state !== 'running') return;

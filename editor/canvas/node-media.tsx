@@ -497,6 +497,15 @@ export function NodeMedia({ workspaceId, view, preview, wide, sound }: MediaProp
     case 'table':
     case 'list': {
       if (!first) return null;
+      if (first.asset?.kind === 'image' && !wide && view.state !== 'running') {
+        return pv(
+          <ImageCell
+            workspaceId={workspaceId}
+            items={items.filter((item) => item.asset)}
+            total={items.length + preview.more}
+          />,
+        );
+      }
       if (first.asset && (first.asset.kind === 'video' || first.asset.kind === 'image')) {
         return (
           <div className="pv">

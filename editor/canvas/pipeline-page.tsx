@@ -15,9 +15,7 @@ import { atLeast, useRole } from '../session/session.ts';
 import { useTitle } from '../shell/page.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
-import { plural } from '../ui/format.ts';
 import { Loading, Skeleton } from '../ui/parts.tsx';
-import { toast } from '../ui/toast.tsx';
 import { useActs } from './acts.ts';
 import { Canvas } from './canvas.tsx';
 import { Dialogs } from './dialogs.tsx';
@@ -130,21 +128,7 @@ function Editor() {
   const view = search.view ?? (width === 'phone' ? 'outline' : 'canvas');
 
   useDraftSync();
-  useRunOnShow(
-    useCallback(
-      (run) => {
-        const failed = run.nodes.reduce((sum, node) => sum + node.counts.failed, 0);
-        toast({
-          id: `run-${run.id}`,
-          title: `Run ${run.number}: ${run.state === 'succeeded' ? 'done' : run.state === 'problems' ? 'done with problems' : run.state}`,
-          text: failed > 0 ? `${plural(failed, 'step')} failed. What worked is kept.` : run.summary || undefined,
-          tone: run.state === 'succeeded' ? 'success' : run.state === 'cancelled' ? 'plain' : 'warning',
-        });
-        void queries.invalidateQueries({ queryKey: trpc.runs.list.queryKey() });
-      },
-      [queries],
-    ),
-  );
+  useRunOnShow(useCallback(() => void queries.invalidateQueries({ queryKey: trpc.runs.list.queryKey() }), [queries]));
 
   // The brand is the browser's, the run asked for is the address's: both are outside the store.
   useEffect(() => {

@@ -149,12 +149,12 @@ export function TranscriptView({ workspaceId, value, editable = false, onChange,
         onRename={(id, name) => history.change(renameSpeaker(value, id, name))}
         onSeek={(seconds) => playback.seek(seconds)}
       />
-      <div className="row flex-wrap">
-        <span className="t-12 muted grow">
-          {value.engine.label}
-          {value.engine.note ? `. ${value.engine.note}` : ''}
-          {unsure > 0 && editable ? ` ${unsure} unsure ${unsure === 1 ? 'word is' : 'words are'} underlined.` : ''}
-        </span>
+      <p className="t-12 faint">
+        {value.engine.label}
+        {value.engine.note ? `. ${value.engine.note}` : ''}
+        {unsure > 0 && editable ? ` ${unsure} unsure ${unsure === 1 ? 'word is' : 'words are'} underlined.` : ''}
+      </p>
+      <div className="row justify-end empty:hidden">
         {value.words.length > 150 && (
           <Input
             dense={true}
@@ -162,7 +162,7 @@ export function TranscriptView({ workspaceId, value, editable = false, onChange,
             type="search"
             placeholder="Find"
             aria-label="Find in the transcript"
-            className="w-36"
+            className="grow min-w-0"
             value={query}
             onChange={(event) => setQuery(event.target.value)}
             onKeyDown={(event) => {

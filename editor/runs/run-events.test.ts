@@ -52,6 +52,8 @@ test('changed nodes replace their old selves, and the others stay the same objec
     state: 'running',
     progress: 0.5,
     etaMs: 500,
+    summary: 'B at work.',
+    endedAt: null,
     nodes: [node('b', 'running')],
   });
   expect(next?.nodes.map(({ nodeId, state }) => [nodeId, state])).toEqual([
@@ -68,13 +70,33 @@ test('a node that was not in the snapshot is added at the end', () => {
     state: 'running',
     progress: 0,
     etaMs: null,
+    summary: '',
+    endedAt: null,
     nodes: [node('c', 'queued')],
   });
   expect(next?.nodes.map(({ nodeId }) => nodeId)).toEqual(['a', 'b', 'c']);
 });
 
+const ended = {
+  kind: 'nodes' as const,
+  state: 'succeeded' as const,
+  progress: 1,
+  etaMs: null,
+  summary: '6 clips.',
+  endedAt: '2026-01-01T00:00:02.000Z',
+  nodes: [node('b', 'done')],
+};
+
+test('the event that ends a run brings what came of it and when, so nobody is said to be at work any more', () => {
+  expect(applyRunEvent({ ...run, summary: 'B at work.' }, ended)).toMatchObject({
+    state: 'succeeded',
+    summary: '6 clips.',
+    endedAt: '2026-01-01T00:00:02.000Z',
+  });
+});
+
 test('changed nodes before any snapshot show nothing rather than half a run', () => {
-  expect(applyRunEvent(null, { kind: 'nodes', state: 'running', progress: 0, etaMs: null, nodes: [] })).toBeNull();
+  expect(applyRunEvent(null, { ...ended, nodes: [] })).toBeNull();
 });
 
 test('a snapshot after a reconnect replaces everything', () => {

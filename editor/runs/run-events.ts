@@ -14,8 +14,8 @@ export type RunEvent =
       progress: number;
       etaMs: number | null;
       nodes: NodeView[];
-      summary?: string;
-      endedAt?: string | null;
+      summary: string;
+      endedAt: string | null;
     };
 
 /** The run after `event`. Changed nodes without a snapshot before them are dropped: their snapshot is on its way. */
@@ -29,8 +29,8 @@ export function applyRunEvent(run: RunView | null, event: RunEvent): RunView | n
     state: event.state,
     progress: event.progress,
     etaMs: event.etaMs,
-    summary: event.summary ?? run.summary,
-    endedAt: event.endedAt === undefined ? run.endedAt : event.endedAt,
+    summary: event.summary,
+    endedAt: event.endedAt,
     nodes: [
       ...run.nodes.map((node) => changed.get(node.nodeId) ?? node),
       ...event.nodes.filter((node) => !known.has(node.nodeId)),

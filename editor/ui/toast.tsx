@@ -1,5 +1,5 @@
 /**
- * Toasts: short news at the lower right, at most four. `toast()` may be called from anywhere. One with an action or a
+ * Toasts: short news at the lower left, where no panel has its buttons; at most four. `toast()` may be called from anywhere. One with an action or a
  * problem stays until it is closed or answered for 10 s; plain ones leave after 5 s. Hovering holds them.
  */
 import { useEffect, useState } from 'react';
