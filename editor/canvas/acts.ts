@@ -2,17 +2,20 @@
 import { useMemo } from 'react';
 import { type ReactFlowInstance, useReactFlow } from 'reactflow';
 import type { ManifestJson } from '../../nodes/contract.ts';
+import { applyAll, type Operation } from '../../runtime/graph/operations.ts';
 import { addNode, type LooseEnd } from '../commands/add-node.ts';
 import { addedKeys, copyText, duplicate, paste, readClipboard } from '../commands/clipboard.ts';
 import { pick } from '../commands/command.ts';
 import { addNote, addSection } from '../commands/edit.ts';
 import { nudge } from '../commands/move.ts';
 import { remove } from '../commands/remove.ts';
+import { canSplice, splice } from '../commands/splice.ts';
 import { tidy } from '../commands/tidy.ts';
 import { announce } from '../ui/live.tsx';
 import { toast } from '../ui/toast.tsx';
 import { HEAD_MIDDLE, NODE_WIDTH, placedPorts } from './ports.ts';
 import { type EditorStore, useEditorStore } from './store.ts';
+import { wireUnder } from './wire-under.ts';
 
 export const GLIDE = { duration: 360 };
 /** Room for what floats over the lower edge. */
@@ -66,14 +69,31 @@ export function createActs(store: EditorStore, flow: ReactFlowInstance<never, ne
     return place;
   };
 
+  /** What puts a node let go over a wire into that wire. */
+  const intoWire = (added: Operation[]): Operation[] => {
+    const { graph, catalogue } = store.getState();
+    const node = added.find((operation) => operation.op === 'addNode')?.node;
+    const pane = document.querySelector('.canvas');
+    if (!node || !pane) return [];
+    const grown = applyAll(graph, added);
+    const sizeOf = sizeIn(store);
+    const middle = { x: node.position.x + NODE_WIDTH / 2, y: node.position.y + HEAD_MIDDLE };
+    const edge = wireUnder(pane, middle, NODE_WIDTH, (under) =>
+      canSplice(grown, { node: node.id, edge: under, catalogue, sizeOf }),
+    );
+    return edge ? splice.perform(grown, { node: node.id, edge, catalogue, sizeOf }) : [];
+  };
+
   return {
+    /** `at`: where a hand let it go; over a wire it goes into the wire. */
     add(manifest: ManifestJson, at?: { x: number; y: number }, from?: LooseEnd) {
       const { graph, catalogue, act, set, recent, select, selection } = store.getState();
       const [only] = pick(selection).nodes.length === 1 ? pick(selection).nodes : [];
       const before = graph.nodes.find((node) => node.id === only);
       const beside = before && { x: before.position.x + (before.width ?? NODE_WIDTH) + 46, y: before.position.y };
       const position = at ?? free(beside ?? middle());
-      const operations = addNode.perform(graph, { manifest, position, from, catalogue });
+      const added = addNode.perform(graph, { manifest, position, from, catalogue });
+      const operations = at && !from ? [...added, ...intoWire(added)] : added;
       if (!act(addNode.label, operations)) return;
       set({ recent: [manifest.id, ...recent.filter((id) => id !== manifest.id)].slice(0, 2) });
       select(addedKeys(operations));

@@ -30,11 +30,12 @@ import { glide, placesIn } from './glide.ts';
 import { HeldWire, RefusalTip } from './held-wire.tsx';
 import { type HelperLine, helperLines } from './helper-lines.ts';
 import { type CardNode, NodeCard } from './node-card.tsx';
-import { handleId, NODE_WIDTH, parseHandle } from './ports.ts';
+import { HEAD_MIDDLE, handleId, NODE_WIDTH, parseHandle } from './ports.ts';
 import { framesOnce, useEditor, useEditorStore } from './store.ts';
 import { Wire, type WireEdge } from './wire.tsx';
 import { letGo, takeWire } from './wire-hand.ts';
 import type { Rect } from './wire-route.ts';
+import { wireUnder } from './wire-under.ts';
 
 type AnyNode = CardNode | SectionNode | NoteNode;
 const NODE_TYPES = { card: NodeCard, section: SectionFrame, note: NoteCard };
@@ -117,16 +118,15 @@ export function Canvas() {
     set({ live: all });
   }
 
-  /** Marks the wire that the node's middle lies over, where letting go would put it in. */
+  /** Marks the wire that the node's head lies over, where letting go would put it in. */
   function markSplice(node: string, place: { x: number; y: number }): void {
     const { graph, catalogue, set, spliceEdge } = store.getState();
+    if (graph.edges.some((edge) => edge.from.node === node || edge.to.node === node)) return;
     const { width } = sizeIn(store)(node);
-    const middle = flow.flowToScreenPosition({ x: place.x + width / 2, y: place.y + 18 });
-    const under = document
-      .elementsFromPoint(middle.x, middle.y)
-      .map((element) => element.closest('.react-flow__edge')?.getAttribute('data-id'))
-      .find((id) => id);
-    const edge = under && canSplice(graph, { node, edge: under, catalogue, sizeOf: sizeIn(store) }) ? under : null;
+    const middle = { x: place.x + width / 2, y: place.y + HEAD_MIDDLE };
+    const edge = wireUnder(box.current ?? document, middle, width, (under) =>
+      canSplice(graph, { node, edge: under, catalogue, sizeOf: sizeIn(store) }),
+    );
     if (edge !== spliceEdge) set({ spliceEdge: edge });
   }
 

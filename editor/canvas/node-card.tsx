@@ -23,7 +23,7 @@ import { Ring } from '../ui/progress.tsx';
 import { toast } from '../ui/toast.tsx';
 import { NodeMedia } from './node-media.tsx';
 import { NodeMenu } from './node-menu.tsx';
-import { cardTone, finished, type HeadState, headState, promise, stateSentence } from './node-state.ts';
+import { cardTone, finished, type HeadState, headState, promise, shortFact, stateSentence } from './node-state.ts';
 import { PortHandle } from './port.tsx';
 import { HEAD_MIDDLE, NODE_WIDTH, type PlacedPort, placedPorts, portKey, portLabel, WIDE_NODE } from './ports.ts';
 import { framesOnce, problemsOnce, useEditor, useEditorStore, wiredOnce } from './store.ts';
@@ -382,11 +382,6 @@ function RecordingName({ value }: { value: unknown }) {
   });
   if (!chosen) return 'Choose';
   return 'url' in chosen ? chosen.url.replace(/^https?:\/\//, '') : (data?.asset.name ?? 'From the library');
-}
-
-/** A fact in a few characters: a bare number takes its name along, "340 words". */
-function shortFact({ name, value }: { name: string; value: string }): string {
-  return /^[\d.,]+$/.test(value) ? `${value}\u00a0${name.toLowerCase()}` : value;
 }
 
 /** One fact left, one right. */

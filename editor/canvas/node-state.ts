@@ -107,3 +107,8 @@ export function promise(output: { label: string; list: boolean } | undefined): s
   const sentence = `${noun[0]?.toUpperCase()}${noun.slice(1)}`;
   return `${sentence} ${output.list && !uncounted ? 'appear' : label === 'captions' || label === 'metrics' ? 'appear' : 'appears'} here`;
 }
+
+/** A fact in a few characters: a bare number takes its name along, "340 words". */
+export function shortFact({ name, value }: { name: string; value: string }): string {
+  return /^[\d.,]+$/.test(value) ? `${value}\u00a0${name.toLowerCase()}` : value;
+}

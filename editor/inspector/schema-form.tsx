@@ -4,6 +4,7 @@
  */
 import { type ReactNode, useEffect, useId, useMemo, useState } from 'react';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
+import { afterPress } from '../ui/after-press.ts';
 import { IconButton } from '../ui/button.tsx';
 import { Checkbox, Segmented, Select, Slider, Switch } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
@@ -390,7 +391,7 @@ function DraftInput({
       inputMode={inputMode}
       maxLength={maxLength}
       onChange={(event) => setDraft(event.target.value)}
-      onBlur={commit}
+      onBlur={() => draft !== value && afterPress(commit)}
       onKeyDown={(event) => {
         if (event.key === 'Enter') commit();
         if (event.key === 'Escape' && draft !== value) {
@@ -427,7 +428,7 @@ function TextControl({ long, bad, maxLength, placeholder, ...rest }: TextControl
           maxLength={maxLength ?? undefined}
           placeholder={placeholder ?? undefined}
           onChange={(event) => setDraft(event.target.value)}
-          onBlur={() => draft !== rest.value && rest.onCommit(draft)}
+          onBlur={() => draft !== rest.value && afterPress(() => rest.onCommit(draft))}
         />
       </span>
     );
@@ -503,7 +504,7 @@ function WordsControl({ id, field, value, disabled, onChange }: WordsProps) {
         disabled={disabled}
         placeholder={value.length === 0 ? (field.placeholder ?? 'Add, with commas between') : ''}
         onChange={(event) => setDraft(event.target.value)}
-        onBlur={add}
+        onBlur={() => draft !== '' && afterPress(add)}
         onKeyDown={(event) => {
           if (event.key === 'Enter' || event.key === ',') {
             event.preventDefault();
@@ -543,16 +544,18 @@ function JsonControl({
           onChange={(event) => setDraft(event.target.value)}
           onBlur={() => {
             if (draft === shown) return;
-            if (draft.trim() === '') {
-              onChange(undefined);
-              return;
-            }
-            try {
-              onChange(JSON.parse(draft) as Json);
-              setWrong(false);
-            } catch {
-              setWrong(true);
-            }
+            afterPress(() => {
+              if (draft.trim() === '') {
+                onChange(undefined);
+                return;
+              }
+              try {
+                onChange(JSON.parse(draft) as Json);
+                setWrong(false);
+              } catch {
+                setWrong(true);
+              }
+            });
           }}
         />
       </span>

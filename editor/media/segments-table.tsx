@@ -5,6 +5,7 @@
 import './media.css';
 import { type KeyboardEvent, useEffect, useMemo, useState } from 'react';
 import type { Asset, Segment, Transcript } from '../../nodes/contract.ts';
+import { afterPress } from '../ui/after-press.ts';
 import { IconButton } from '../ui/button.tsx';
 import { Input } from '../ui/field.tsx';
 import { duration as lengthOf, plural } from '../ui/format.ts';
@@ -182,7 +183,7 @@ function TitleInput({ value, bad, onChange }: { value: string; bad: boolean; onC
       bad={bad}
       value={draft}
       onChange={(event) => setDraft(event.target.value)}
-      onBlur={commit}
+      onBlur={() => afterPress(commit)}
       onKeyDown={(event) => {
         event.stopPropagation();
         if (event.key === 'Enter') commit();
@@ -254,7 +255,7 @@ function Edge({ segment, side, editable, bad, borders, length, onChange }: EdgeP
         bad={bad || unread}
         value={draft}
         onChange={(event) => setDraft(event.target.value)}
-        onBlur={commit}
+        onBlur={() => afterPress(commit)}
         onKeyDown={onKeyDown}
       />
       <IconButton

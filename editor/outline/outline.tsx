@@ -7,7 +7,7 @@ import { useMemo } from 'react';
 import { analyseFrames } from '../../runtime/graph/frames.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { mediaUrl, readItem } from '../canvas/node-media.tsx';
-import { headState, stateSentence } from '../canvas/node-state.ts';
+import { headState, shortFact, stateSentence } from '../canvas/node-state.ts';
 import { problemsOnce, useEditor, useEditorStore } from '../canvas/store.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Empty } from '../ui/parts.tsx';
@@ -67,7 +67,7 @@ function Row({ node, depth, sources }: { node: GraphNode; depth: number; sources
   const head = headState(view, problems);
   const items = (view?.preview?.items ?? []).map(readItem);
   const picture = items.find((item) => item.asset && (item.asset.kind === 'image' || item.asset.kind === 'video'));
-  const facts = view?.facts.map((fact) => fact.value).slice(0, 2) ?? [];
+  const facts = view?.facts.map(shortFact).slice(0, 2) ?? [];
   const sentence =
     view && view.state !== 'idle'
       ? [stateSentence(view, problems), ...facts].join(', ')

@@ -79,7 +79,7 @@ function EngineRow({ workspaceId, engine, mayInstall }: EngineRowProps) {
       {engine.available ? (
         <Badge tone="ok">Ready</Badge>
       ) : offer && mayInstall ? (
-        <div className="text-right">
+        <div className="ml-7 sm:ml-0 sm:text-right">
           <Button size="sm" icon="download" busy={install.running} onClick={install.start}>
             {install.running ? 'Installing' : 'Install'}
           </Button>

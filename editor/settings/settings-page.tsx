@@ -300,7 +300,8 @@ function Tokens({ workspaceId }: { workspaceId: string }) {
               <div className="grow">
                 <div className="cut font-[550]">{token.name}</div>
                 <div className="t-12 muted">
-                  {roleLabel(token.role)}, made by {token.by} {date(token.createdAt)}.{' '}
+                  {roleLabel(token.role)}, made by {token.by},{' '}
+                  {date(token.createdAt).replace(/^[TY]/, (letter) => letter.toLowerCase())}.{' '}
                   {token.lastUsedAt ? (
                     <span title={exact(token.lastUsedAt)}>Last used {dateTime(token.lastUsedAt)}.</span>
                   ) : (

@@ -5,6 +5,7 @@ const nbsp = '\u00a0';
 /** `7` → "7 s", `70` → "1 min 10 s", `3700` → "1 h 2 min". Seconds. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
+  if (seconds > 0 && seconds < 0.05) return `<${nbsp}0.1${nbsp}s`;
   if (whole < 60) return seconds > 0 && seconds < 0.95 ? `${seconds.toFixed(1)}${nbsp}s` : `${whole}${nbsp}s`;
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return whole % 60 === 0 ? `${minutes}${nbsp}min` : `${minutes}${nbsp}min ${whole % 60}${nbsp}s`;
