@@ -6,7 +6,7 @@
  *                           waits for the message `{databaseUrl}` from the process that started it
  *   SPLICEBOARD_DATA        the data folder: assets, packed plugins, the sealing key
  *   SPLICEBOARD_PUBLIC_URL  the address of published pages; SPLICEBOARD_PORT on this machine where absent
- *   SPLICEBOARD_SLOTS       heavy steps at one time; half the processors where absent
+ *   SPLICEBOARD_SLOTS       heavy steps at one time; half the processors, at least two, where absent
  *   SPLICEBOARD_SANDBOX     layers that must be there, with commas; without them plugins do not run
  */
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';

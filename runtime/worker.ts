@@ -43,6 +43,9 @@ const BEAT_MS = 1_000;
 const LIVE_MS = 2_000;
 const ANNOUNCE_MS = 50;
 const PROGRESS_MS = 400;
+/** Half the processors, but two where there are two: while one step decodes on one processor, another encodes. */
+const mediaSlots = (processors: number) => Math.min(processors, Math.max(2, Math.floor(processors / 2)));
+
 /** Light steps that follow one another run on without the queue this long while others of the lane wait. */
 const CHAIN_MS = 100;
 const KNOWN_RUNS = 100;
@@ -195,7 +198,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   const lanes = {
     light: createLane('light', options.slots?.light ?? 4),
-    media: createLane('media', options.slots?.media ?? Math.max(1, Math.floor(os.availableParallelism() / 2))),
+    media: createLane('media', options.slots?.media ?? mediaSlots(os.availableParallelism())),
   };
 
   /** A strand, and the light ones that follow it directly. */

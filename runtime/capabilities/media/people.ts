@@ -63,7 +63,8 @@ export function detectorIdentity(): string {
   return weights;
 }
 
-async function startDetector(faces: boolean): Promise<Engine> {
+/** A detector with its weights loaded. It takes `{ frame: true, width, height, faces }` with RGB bytes, one at a time. */
+export async function startDetector(faces: boolean): Promise<Engine> {
   const models = modelFolder();
   const wasm = path.join(path.dirname(require.resolve('@energetic-ai/core')), 'tfjs-backend-wasm-simd.wasm');
   const engine = await startEngine({
@@ -230,6 +231,8 @@ export async function track(
 // ---------------------------------------------------------------- stills
 
 const CANDIDATES = 24;
+/** Pieces longer than this are first looked at by their key frames alone. */
+const LONG_SECONDS = 90;
 
 /** Variance of the Laplacian of the brightness: high where edges are sharp. */
 export function sharpnessOf(gray: Float32Array, width: number, height: number): number {
@@ -364,9 +367,10 @@ export async function frames(
     const step = (duration / CANDIDATES).toFixed(3);
     const every = `isnan(prev_selected_t)+gte(t-prev_selected_t,${step})`;
     // the first frames of a shot may still be half of the one before: start a little in
-    let judged = await judge(`gte(t,0.1)*(${every})`, ['-skip_frame', 'nokey']);
-    if (judged.length < Math.min(12, CANDIDATES / 2))
-      judged = await judge(`gte(t,${Math.min(0.1, duration / 4).toFixed(3)})*(${every})`, []);
+    const choose = `gte(t,${Math.min(0.1, duration / 4).toFixed(3)})*(${every})`;
+    // key frames alone are quick to decode, but a short piece seldom has enough of them
+    let judged = duration > LONG_SECONDS ? await judge(choose, ['-skip_frame', 'nokey']) : [];
+    if (judged.length < Math.min(12, CANDIDATES / 2)) judged = await judge(choose, []);
     const chosen = bestStills(judged, input.count, duration);
     const results: FrameCandidate[] = [];
     for (const [index, still] of chosen.entries()) {
