@@ -230,14 +230,23 @@ async function findOrImport(client: Client, which: string): Promise<string> {
   if (which.endsWith('.json')) {
     return (await api.pipelines.import.mutate({ workspaceId, json: readJsonText(which) })).id;
   }
-  return findPipeline(client, which);
+  const made = (await api.pipelines.list.query({ workspaceId })).some((row) => isNamed(row, which));
+  const template = made
+    ? undefined
+    : (await api.templates.list.query({ workspaceId })).find((row) => isNamed(row, which));
+  if (!template) return findPipeline(client, which);
+  const { id } = await api.pipelines.create.mutate({ workspaceId, name: template.name, templateId: template.id });
+  console.error(`${template.name} was made from the template of that name.`);
+  return id;
 }
+
+const isNamed = (row: { id: string; name: string }, which: string) =>
+  row.id === which || row.name.toLowerCase() === which.toLowerCase();
 
 async function findPipeline(client: Client, which: string): Promise<string> {
   const { api, workspaceId } = client;
   const rows = await api.pipelines.list.query({ workspaceId });
-  const wanted = which.toLowerCase();
-  const found = rows.filter((row) => row.id === which || row.name.toLowerCase() === wanted);
+  const found = rows.filter((row) => isNamed(row, which));
   if (found.length === 1) return found[0]!.id;
   if (found.length > 1)
     throw new CommandError(
