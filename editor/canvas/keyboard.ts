@@ -1,5 +1,6 @@
 /** The keyboard of the editor: every shortcut of commands/shortcuts.ts, and arrows on the canvas. */
 import { useEffect } from 'react';
+import { flushSync } from 'react-dom';
 import { type ShortcutId, shortcutFor } from '../commands/shortcuts.ts';
 import { toast } from '../ui/toast.tsx';
 import type { Acts } from './acts.ts';
@@ -57,8 +58,9 @@ export function doers(
       if (node) acts.open(node);
     },
     add: () => {
-      state().set({ paletteOpen: true });
-      requestAnimationFrame(() => document.getElementById('palette-search')?.focus());
+      // At once: the letter typed next belongs to the search, not to the canvas.
+      flushSync(() => state().set({ paletteOpen: true }));
+      document.getElementById('palette-search')?.focus();
     },
     note: () => acts.note(),
     section: () => acts.section(),

@@ -33,11 +33,12 @@ export function candidates(
     .flatMap((manifest, index): (Candidate & { rank: number })[] => {
       const score = matchScore(manifest, words);
       if (score === 0) return [];
-      if (!end) return [{ manifest, port: null, converts: false, rank: score * 100 - index / 1000 }];
+      const lacking = used.has(manifest.id) ? 0 : 5;
+      if (!end) return [{ manifest, port: null, converts: false, rank: score * 100 + lacking - index / 1000 }];
       const fit = fittingPort(graph, catalogue, manifest, end);
       if (!fit) return [];
       // What fits as it is stands before what must be converted; what the pipeline lacks before what it has.
-      const rank = score * 100 + (fit.converts ? 0 : 20) + (used.has(manifest.id) ? 0 : 5) - index / 1000;
+      const rank = score * 100 + (fit.converts ? 0 : 20) + lacking - index / 1000;
       return [{ manifest, port: fit.port, converts: fit.converts, rank }];
     })
     .sort((one, other) => other.rank - one.rank)
