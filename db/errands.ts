@@ -1,5 +1,9 @@
-/** Errands: what a workspace asks a worker to do outside of runs. The queue carries ids only. */
+/**
+ * Errands: what a workspace asks a worker to do outside of runs. The rows are the truth and the queue is a wake-up only:
+ * whoever takes an errand touches it each second, and one that nobody touched for 5 s is taken by another worker.
+ */
 import { sql } from 'kysely';
+import type { Database } from './connect.ts';
 import type { WorkspaceTx } from './workspace.ts';
 
 export type ErrandKind = 'inspect';
@@ -45,23 +49,67 @@ export async function getErrand(tx: WorkspaceTx, id: string): Promise<Errand | u
   return row && { ...row, kind: row.kind as ErrandKind, state: row.state as Errand['state'] };
 }
 
-export async function updateErrand(
+/** A worker's hold on an errand. `attempt` counts from 1 and is its fence. */
+export type ErrandLease = { workspaceId: string; errandId: string; attempt: number };
+
+/** Takes the oldest that waits or whose holder is gone. */
+export async function takeErrand(db: Database): Promise<ErrandLease | undefined> {
+  const { rows } = await sql<{ workspace_id: string; errand_id: string; attempt: number }>`
+    select * from door.take_errand()`.execute(db);
+  const row = rows[0];
+  return row && { workspaceId: row.workspace_id, errandId: row.errand_id, attempt: row.attempt };
+}
+
+/** False: it is somebody else's by now. */
+export async function touchErrand(tx: WorkspaceTx, lease: ErrandLease): Promise<boolean> {
+  const { numUpdatedRows } = await held(tx, lease).set({ touched_at: sql<Date>`clock_timestamp()` }).executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** Ends it. False: it is somebody else's by now, and nothing was written. */
+export async function endErrand(
   tx: WorkspaceTx,
-  id: string,
-  change: { state?: Errand['state']; error?: unknown },
-): Promise<void> {
-  await tx
-    .updateTable('errand')
-    .set({
-      ...(change.state === undefined ? {} : { state: change.state }),
-      ...(change.state === 'done' || change.state === 'failed' ? { ended_at: new Date() } : {}),
-      ...(change.error === undefined ? {} : { error: JSON.stringify(change.error) }),
-    })
-    .where('id', '=', id)
+  lease: ErrandLease,
+  end: { state: 'done' } | { state: 'failed'; error: unknown },
+): Promise<boolean> {
+  const error = end.state === 'failed' ? JSON.stringify(end.error) : null;
+  const { numUpdatedRows } = await held(tx, lease)
+    .set({ state: end.state, error, ended_at: new Date() })
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** Gives it back as it was, for whoever comes next. */
+export async function releaseErrand(tx: WorkspaceTx, lease: ErrandLease): Promise<void> {
+  await held(tx, lease)
+    .set({ state: 'queued', attempts: lease.attempt - 1, touched_at: null })
     .execute();
 }
 
-/** What a look at a recording found: its facts as they travel on wires, and its wave. */
+function held(tx: WorkspaceTx, { errandId, attempt }: ErrandLease) {
+  return tx
+    .updateTable('errand')
+    .where('id', '=', errandId)
+    .where('state', '=', 'running')
+    .where('attempts', '=', attempt);
+}
+
+/** The newest of a kind about the same. */
+export async function latestErrand(tx: WorkspaceTx, kind: ErrandKind, input: unknown): Promise<Errand | undefined> {
+  const row = await tx
+    .selectFrom('errand')
+    .select(['id', 'kind', 'input', 'state', 'error'])
+    .where('kind', '=', kind)
+    .where(sql<boolean>`input = ${JSON.stringify(input)}::jsonb`)
+    .orderBy('created_at', 'desc')
+    .executeTakeFirst();
+  return row && { ...row, kind: row.kind as ErrandKind, state: row.state as Errand['state'] };
+}
+
+/**
+ * What a look at a recording found: its wave, and its facts as they travel on wires. What a node made keeps the facts it
+ * was made with: later runs compare them.
+ */
 export async function keepInspection(
   tx: WorkspaceTx,
   sha256: string,
@@ -70,7 +118,7 @@ export async function keepInspection(
   await sql`
     update asset set facts = facts || ${JSON.stringify(found.facts)}::jsonb,
                      kind = coalesce(${(found.facts.kind as string | undefined) ?? null}, kind)
-     where sha256 = ${sha256}`.execute(tx);
+     where sha256 = ${sha256} and made_from = '{}'`.execute(tx);
   if (found.peaks.length === 0) return;
   await tx
     .insertInto('asset_wave')

@@ -298,6 +298,8 @@ export type Tables = {
     state: Generated<string>;
     error: JsonOrNull;
     by_user: OrNull<string>;
+    attempts: Generated<number>;
+    touched_at: InstantOrNull;
     created_at: Instant;
     ended_at: InstantOrNull;
   };

@@ -36,3 +36,17 @@ export async function finishUpload(tx: WorkspaceTx, id: string, asset: string): 
 export async function removeUpload(tx: WorkspaceTx, id: string): Promise<void> {
   await tx.deleteFrom('upload').where('id', '=', id).execute();
 }
+
+/** Every upload of the installation, for clearing up: ids and times only. */
+export async function allUploads(
+  db: Database,
+): Promise<{ workspaceId: string; id: string; createdAt: Date; isFinished: boolean }[]> {
+  const { rows } = await sql<{ workspace_id: string; id: string; created_at: Date; is_finished: boolean }>`
+    select * from door.uploads()`.execute(db);
+  return rows.map((row) => ({
+    workspaceId: row.workspace_id,
+    id: row.id,
+    createdAt: row.created_at,
+    isFinished: row.is_finished,
+  }));
+}

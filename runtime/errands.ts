@@ -1,13 +1,23 @@
 /**
- * Errands of workspaces, outside of runs: a look at a recording that was uploaded, for its facts and its wave. One at a
- * time and at low priority; a look that fails leaves the file as it is (Ingest then says what is wrong with it).
+ * Errands of workspaces, outside of runs: a look at a recording, for its facts and its wave. One at a time; a look that
+ * fails leaves the file as it is (Ingest then says what is wrong with it). A queue job is only a wake-up: what a killed
+ * worker had in hand is taken by another, or by the next, within 8 s, and given up after three workers ended over it.
+ * Errors: ERRAND_GIVEN_UP, and those of the media operations.
  */
 import { Logger, type Runner, run as startRunner } from 'graphile-worker';
 import * as z from 'zod';
 import { assetRows } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
 import { createPool } from '../db/connect.ts';
-import { getErrand, keepInspection, updateErrand } from '../db/errands.ts';
+import {
+  type ErrandLease,
+  endErrand,
+  getErrand,
+  keepInspection,
+  releaseErrand,
+  takeErrand,
+  touchErrand,
+} from '../db/errands.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { BrandKit, MediaFacts } from '../nodes/contract.ts';
 import { type AssetStore, localStore } from './assets.ts';
@@ -26,7 +36,10 @@ export type Errands = { stop(): Promise<void> };
 
 const BINS = 800;
 const WITHIN_MS = 15 * 60_000;
-const Job = z.object({ workspaceId: z.uuid(), errandId: z.uuid() });
+/** Untouched for 5 s it is anybody's (0015_errand_leases.sql). */
+const TOUCH_MS = 1_000;
+const LOOK_MS = 2_000;
+const ATTEMPTS = 3;
 const Inspect = z.object({ asset: z.string().regex(/^[0-9a-f]{64}$/) });
 const NO_BRAND: BrandKit = {
   name: '',
@@ -42,58 +55,91 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
   const pool = createPool(options.url, 'owner', { max: 2, name: 'errands' });
   pool.on('connect', (client) => client.on('error', () => {})); // reported by the query that meets it
   const stopping = new AbortController();
+  let current: Promise<void> = Promise.resolve();
+  let isBusy = false;
+  let isWanted = false;
+
+  async function drain(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      isWanted = false;
+      const lease = await takeErrand(options.db);
+      if (lease) await carryErrand(options, lease, stopping.signal);
+      else if (!isWanted) return;
+    }
+  }
+  function poke(): void {
+    isWanted = true;
+    if (isBusy || stopping.signal.aborted) return;
+    isBusy = true;
+    current = drain()
+      .catch((error: unknown) => options.log('Errands stood still.', { error: String(error) })) // looked at again soon
+      .finally(() => {
+        isBusy = false;
+      });
+  }
   const runner: Runner = await startRunner({
     pgPool: pool,
     logger: new Logger(() => () => {}),
     concurrency: 1,
     noHandleSignals: true,
-    pollInterval: 2_000,
-    taskList: {
-      errand: async (payload) => {
-        const job = Job.parse(payload);
-        await carryErrand(options, job, AbortSignal.any([stopping.signal, AbortSignal.timeout(WITHIN_MS)]));
-      },
-    },
+    pollInterval: LOOK_MS,
+    taskList: { errand: async () => poke() },
   });
+  const timer = setInterval(poke, LOOK_MS);
+  poke();
   return {
     async stop() {
+      clearInterval(timer);
       stopping.abort();
-      await runner.stop().catch(() => {}); // the queue gives the job to whoever starts next
+      await runner.stop().catch(() => {}); // a queue job is only a wake-up
+      await current;
       await pool.end();
     },
   };
 }
 
-/** Throws only where trying again can help. */
+/** Carries one to its end; gives it back where `stopping` comes first, and lets go of it where somebody else has it. */
 export async function carryErrand(
   options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'capabilities' | 'log'>,
-  job: { workspaceId: string; errandId: string },
-  signal: AbortSignal,
+  lease: ErrandLease,
+  stopping: AbortSignal,
 ): Promise<void> {
-  const inside = <T>(work: Parameters<typeof inWorkspace<T>>[2]) => inWorkspace(options.db, job.workspaceId, work);
-  const errand = await inside(async (tx) => {
-    const found = await getErrand(tx, job.errandId);
-    if (!found || found.state === 'done' || found.state === 'failed') return undefined;
-    await updateErrand(tx, found.id, { state: 'running' });
-    return found;
-  });
+  const inside = <T>(work: Parameters<typeof inWorkspace<T>>[2]) => inWorkspace(options.db, lease.workspaceId, work);
+  const errand = await inside((tx) => getErrand(tx, lease.errandId));
   if (!errand) return;
+  const taken = new AbortController();
+  const touching = setInterval(() => {
+    inside((tx) => touchErrand(tx, lease)).then(
+      (isOurs) => isOurs || taken.abort(),
+      () => {}, // the next one tells
+    );
+  }, TOUCH_MS);
   try {
-    const assets = localStore(options.assetsDir, assetRows(options.db, job.workspaceId));
+    if (lease.attempt > ATTEMPTS) {
+      throw new CapabilityError('ERRAND_GIVEN_UP', `${ATTEMPTS} workers ended while looking at this file.`, {
+        hint: 'The file can be used as it is; its wave is not drawn.',
+        retry: 'never',
+      });
+    }
+    const assets = localStore(options.assetsDir, assetRows(options.db, lease.workspaceId));
     const { asset } = Inspect.parse(errand.input);
-    const found = await inspect(options.capabilities, scopeOf(job.workspaceId, assets, signal), asset);
+    const signal = AbortSignal.any([stopping, taken.signal, AbortSignal.timeout(WITHIN_MS)]);
+    const found = await inspect(options.capabilities, scopeOf(lease.workspaceId, assets, signal), asset);
     await inside(async (tx) => {
-      if (found) await keepInspection(tx, asset, found);
-      await updateErrand(tx, errand.id, { state: 'done' });
+      const isOurs = await endErrand(tx, lease, { state: 'done' });
+      if (isOurs && found) await keepInspection(tx, asset, found);
     });
   } catch (error) {
-    if (signal.aborted && !(error instanceof CapabilityError && error.error.retry === 'never')) throw error;
+    if (taken.signal.aborted) return;
+    if (stopping.aborted) return inside((tx) => releaseErrand(tx, lease));
     const told =
       error instanceof CapabilityError
         ? error.error
         : { code: 'INTERNAL', message: 'The file could not be looked at.', hint: null, retry: 'never' };
     if (!(error instanceof CapabilityError)) options.log('An errand failed.', { error: String(error) });
-    await inside((tx) => updateErrand(tx, errand.id, { state: 'failed', error: told }));
+    await inside((tx) => endErrand(tx, lease, { state: 'failed', error: told }));
+  } finally {
+    clearInterval(touching);
   }
 }
 

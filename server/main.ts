@@ -77,7 +77,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   app.setErrorHandler((error, request, reply) => {
     const { status, problem } = toProblem(error);
-    if (status >= 500) console.error(`${request.method} ${request.url.split('?')[0]}:`, error);
+    if (status >= 500 && status !== 503) console.error(`${request.method} ${request.url.split('?')[0]}:`, error);
     return reply.code(status).header('cache-control', 'no-store').send({ problem });
   });
   app.addHook('onRequest', async (request, reply) => {

@@ -1,8 +1,9 @@
 /** A workspace's files for its members: bytes with ranges, the wave of a recording, and a run's outputs as one ZIP. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { findAsset } from '../db/assets.ts';
-import { waveOf } from '../db/errands.ts';
+import { latestErrand, sendErrand, waveOf } from '../db/errands.ts';
 import { finishedSteps, runScope } from '../db/runs.ts';
 import { loadValue, type StoredValue } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
@@ -13,6 +14,10 @@ import { notFound, Problem } from './problem.ts';
 import { disposition, sendAsset } from './send-asset.ts';
 import { requireBrand } from './trpc.ts';
 import { type ZipEntry, zipStream } from './zip.ts';
+
+/** A request for a wave waits this long for it: an hour of sound is measured in about that time. */
+const WAVE_MS = 8_000;
+const WAVE_LOOK_MS = 200;
 
 const OfAsset = z.object({ workspaceId: z.uuid(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const Outputs = z.object({
@@ -56,8 +61,14 @@ export function registerMedia(app: FastifyInstance, services: Services, authoriz
       .max(2000)
       .catch(200)
       .parse((request.query as { bins?: string }).bins);
-    const wave = await inWorkspace(services.db, workspaceId, (tx) => waveOf(tx, sha256));
-    if (!wave) throw notFound('The wave of this recording');
+    const wave = await waveWithin(WAVE_MS, services.db, workspaceId, sha256, () => request.raw.destroyed);
+    if (wave === undefined) throw notFound('The wave of this recording');
+    if (wave === 'measuring') {
+      throw new Problem('SERVICE_UNAVAILABLE', 'WAVE_MEASURING', 'The wave of this recording is being measured.', {
+        hint: 'Ask again in a moment.',
+        retry: 'later',
+      });
+    }
     return reply.header('cache-control', 'private, max-age=86400').send({ peaks: resampled(wave, bins) });
   });
 
@@ -103,6 +114,33 @@ export function registerMedia(app: FastifyInstance, services: Services, authoriz
       ),
     );
   });
+}
+
+/**
+ * The wave, measured now where nobody has asked for it yet: what a node made is measured when somebody looks at it.
+ * Undefined where there is none: no such file, no sound, or it could not be measured.
+ */
+async function waveWithin(
+  ms: number,
+  db: Services['db'],
+  workspaceId: string,
+  sha256: string,
+  isGone: () => boolean,
+): Promise<number[] | 'measuring' | undefined> {
+  const input = { asset: sha256 };
+  for (const until = Date.now() + ms; ; await sleep(WAVE_LOOK_MS)) {
+    const found = await inWorkspace(db, workspaceId, async (tx) => {
+      const wave = await waveOf(tx, sha256);
+      if (wave) return wave;
+      const asset = (await findAsset(tx, sha256))?.asset;
+      if (!asset || (asset.kind !== 'video' && asset.kind !== 'audio') || asset.hasSound === false) return undefined;
+      const errand = await latestErrand(tx, 'inspect', input);
+      if (errand?.state === 'failed' || errand?.state === 'done') return undefined;
+      if (!errand) await sendErrand(tx, workspaceId, { kind: 'inspect', input, by: null });
+      return 'measuring' as const;
+    });
+    if (found !== 'measuring' || isGone() || Date.now() > until) return found;
+  }
 }
 
 /** The highest peak of each part. */
