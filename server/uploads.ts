@@ -1,13 +1,15 @@
 /**
  * Resumable uploads (tus 1.0.0) at /api/uploads, and POST /api/uploads/:id/finish, which compares the whole file's
  * SHA-256 with the sender's own, looks at its first bytes, and puts it into the workspace's store.
- * An upload belongs to the user and workspace that began it and survives restarts of the server.
+ * An upload belongs to the user and workspace that began it and survives restarts of the server. Its files go when it is
+ * finished, or when no byte came for a day; its row stays an hour longer, so that a finish whose answer was lost may be
+ * asked again.
  * Errors: UPLOAD_INCOMPLETE, UPLOAD_DIGEST, UPLOAD_TYPE, TOO_LARGE, DISK_FULL, NOT_FOUND.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, mkdirSync } from 'node:fs';
-import { link, open, rm, stat, statfs } from 'node:fs/promises';
+import { link, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FileStore } from '@tus/file-store';
@@ -15,8 +17,9 @@ import { Server as TusServer } from '@tus/server';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { addSidecar, findAsset } from '../db/assets.ts';
+import type { Database } from '../db/connect.ts';
 import { sendErrand } from '../db/errands.ts';
-import { beginUpload, finishUpload, getUpload, removeUpload, uploadOwner } from '../db/uploads.ts';
+import { allUploads, beginUpload, finishUpload, getUpload, removeUpload, uploadOwner } from '../db/uploads.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { Asset } from '../nodes/contract.ts';
 import { SNIFF_BYTES, sniff } from '../runtime/sniff.ts';
@@ -28,7 +31,10 @@ import { callerOf } from './session.ts';
 const MOST_BYTES = Number(process.env.SPLICEBOARD_UPLOAD_GB ?? 10) * 1024 ** 3;
 /** Kept free: the database on the same disk must never stand still. */
 const SPARE_BYTES = 512 * 1024 ** 2;
-const EXPIRES_MS = 7 * 86_400_000;
+const EXPIRES_MS = 24 * 3_600_000;
+/** What a request has in hand now is younger. */
+const IN_HAND_MS = 3_600_000;
+const SWEEP_MS = 3_600_000;
 const SIDECAR_BYTES = 8 * 1024 ** 2;
 
 const Finish = z.object({
@@ -42,7 +48,7 @@ const Finish = z.object({
 export function registerUploads(app: FastifyInstance, services: Services, authorize: Authorize): void {
   const folder = path.join(services.dataDir, 'uploads');
   mkdirSync(folder, { recursive: true });
-  const store = new FileStore({ directory: folder, expirationPeriodInMilliseconds: EXPIRES_MS });
+  const store = new FileStore({ directory: folder });
   const fileOf = (id: string) => path.join(folder, id);
   /** Whose request tus is working on: its hooks see a request of their own, without our session. */
   const callers = new AsyncLocalStorage<{ userId: string; workspaceId: string }>();
@@ -203,9 +209,49 @@ export function registerUploads(app: FastifyInstance, services: Services, author
     }
   });
 
-  const sweep = setInterval(() => void tus.cleanUpExpiredUploads().catch(() => {}), 3_600_000);
-  sweep.unref();
-  app.addHook('onClose', () => clearInterval(sweep));
+  const sweep = () =>
+    void sweepUploads(services.db, folder, new Date()).catch((error: unknown) =>
+      console.error('Old uploads could not be cleared:', error),
+    );
+  sweep();
+  const timer = setInterval(sweep, SWEEP_MS);
+  timer.unref();
+  app.addHook('onClose', () => clearInterval(timer));
+}
+
+/**
+ * Clears what uploads leave behind: files of finished ones and of those without a row (a server was killed in between),
+ * files and rows of those to which no byte came for a day, rows of finished ones. Gives back how many files and rows.
+ */
+export async function sweepUploads(db: Database, folder: string, now: Date): Promise<{ files: number; rows: number }> {
+  const uploads = new Map((await allUploads(db)).map((upload) => [upload.id, upload]));
+  const lastByte = new Map<string, number>();
+  const left: { id: string; file: string; changed: number }[] = [];
+  for (const name of await readdir(folder)) {
+    const id = /^[0-9a-f]{32}(?=$|\.)/.exec(name)?.[0];
+    const file = path.join(folder, name);
+    const changed = (await stat(file).catch(() => undefined))?.mtimeMs;
+    if (id === undefined || changed === undefined) continue;
+    left.push({ id, file, changed });
+    lastByte.set(id, Math.max(lastByte.get(id) ?? 0, changed));
+  }
+  const age = (at: number) => now.getTime() - at;
+  let files = 0;
+  for (const { id, file, changed } of left) {
+    const upload = uploads.get(id);
+    const isWanted = upload !== undefined && !upload.isFinished;
+    if (age(isWanted ? lastByte.get(id)! : changed) < (isWanted ? EXPIRES_MS : IN_HAND_MS)) continue;
+    await rm(file, { force: true });
+    files += 1;
+  }
+  let rows = 0;
+  for (const { workspaceId, id, createdAt, isFinished } of uploads.values()) {
+    const touched = Math.max(createdAt.getTime(), lastByte.get(id) ?? 0);
+    if (age(touched) < (isFinished ? IN_HAND_MS : EXPIRES_MS)) continue;
+    await inWorkspace(db, workspaceId, (tx) => removeUpload(tx, id));
+    rows += 1;
+  }
+  return { files, rows };
 }
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 1024 ** 2).toLocaleString('en')} MB`;

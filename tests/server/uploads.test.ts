@@ -1,12 +1,13 @@
 /** Uploads as browsers and the command line send them: whole, in parts, broken off, changed on the way. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Asset } from '../../nodes/contract.ts';
 import { startServer } from '../../server/main.ts';
+import { sweepUploads } from '../../server/uploads.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 const TALK = path.resolve(import.meta.dirname, '../../templates/sample/talk.mp4');
@@ -181,4 +182,36 @@ test('a cancelled upload leaves nothing', async () => {
   expect((await fetch(server.url + place, { method: 'DELETE', headers: headers() })).status).toBe(204);
   expect((await fetch(server.url + place, { method: 'HEAD', headers: headers() })).status).toBe(404);
   expect(left().filter((name) => name.startsWith(place.split('/').at(-1)!))).toEqual([]);
+});
+
+test('what nobody goes on with is cleared after a day, what a kill left behind after an hour, and nothing else', async () => {
+  const folder = path.join(server.dataDir, 'uploads');
+  const hours = (count: number) => new Date(Date.now() + count * 3_600_000);
+  const rowsOf = async () =>
+    (await server.database.admin.query<{ id: string }>('select id from upload')).rows.map((row) => row.id);
+  const idOf = (place: string) => place.split('/').at(-1)!;
+  await sweepUploads(server.services.db, folder, hours(48)); // of the tests before
+  expect([await rowsOf(), left()]).toEqual([[], []]);
+
+  const half = placeOf(await begin('half.txt', 10));
+  await send(half, 0, Buffer.from('hello'));
+  const finished = placeOf(await begin('whole.txt', 5));
+  await send(finished, 0, Buffer.from('whole'));
+  expect((await finish(finished, { sha256: sha256(Buffer.from('whole')) })).status).toBe(200);
+  const orphan = path.join(folder, `${'0'.repeat(31)}a.0123456789ab`); // a second name without an upload
+  writeFileSync(orphan, 'left by a kill');
+  const killed = path.join(folder, idOf(finished)); // a server that was killed before it took the file away
+  writeFileSync(killed, 'whole');
+
+  expect(await sweepUploads(server.services.db, folder, new Date())).toEqual({ files: 0, rows: 0 });
+  await sweepUploads(server.services.db, folder, hours(2));
+  expect([existsSync(orphan), existsSync(killed), await rowsOf()]).toEqual([false, false, [idOf(half)]]);
+  // begun long ago, but bytes came today: it goes on
+  await server.database.admin.query(`update upload set created_at = now() - interval '5 days'`);
+  await sweepUploads(server.services.db, folder, hours(23));
+  expect((await send(half, 5, Buffer.from('w'))).status).toBe(204);
+  for (const name of left()) utimesSync(path.join(folder, name), hours(-25), hours(-25));
+  await sweepUploads(server.services.db, folder, new Date());
+  expect([await rowsOf(), left()]).toEqual([[], []]);
+  expect((await fetch(server.url + half, { method: 'HEAD', headers: headers() })).status).toBe(404);
 });
