@@ -119,6 +119,19 @@ export async function pageByKey(tx: WorkspaceTx, brandId: string, key: string): 
   return row && pageRow(row);
 }
 
+/** Pages of a brand whose key begins so, newest first. */
+export async function pagesAbout(tx: WorkspaceTx, brandId: string, beginning: string): Promise<PageRow[]> {
+  const rows = await tx
+    .selectFrom('showcase_page')
+    .select(COLUMNS)
+    .where('brand_id', '=', brandId)
+    .where(sql<boolean>`starts_with(key, ${beginning})`)
+    .orderBy('updated_at', 'desc')
+    .limit(20)
+    .execute();
+  return rows.map(pageRow);
+}
+
 export async function pageBySlug(tx: WorkspaceTx, brandId: string, slug: string): Promise<PageRow | undefined> {
   const row = await tx
     .selectFrom('showcase_page')

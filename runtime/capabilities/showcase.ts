@@ -1,12 +1,17 @@
 /**
  * The built-in destination, answered on this side of the wall: `https://showcase.spliceboard.internal/pages/<key>`.
  * PUT publishes (the same key is the same page), GET tells whether it is there, DELETE takes it off the public page.
+ *
+ * A page belongs to the node that publishes it: run again it renews its page, and a second pipeline on the same recording
+ * makes a page of its own instead of replacing the first. Where another has published the very same clips already (a
+ * pipeline that was imported twice), that page is the one.
  * It speaks like any other platform, so its effects are recorded, looked up and simulated like any other's.
  */
+import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { Database } from '../../db/connect.ts';
-import { type PageRow, pageByKey, publishPage, setPageState } from '../../db/showcase.ts';
-import { inWorkspace } from '../../db/workspace.ts';
+import { type PageRow, pageByKey, pagesAbout, publishPage, setPageState } from '../../db/showcase.ts';
+import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import {
   Asset,
   Captions,
@@ -72,9 +77,10 @@ export function showcaseSend(options: ShowcaseOptions) {
         title: page.title,
         publishedAt: page.publishedAt,
       });
+      const ownKey = `${key}.${await originOf(tx, scope)}`;
       switch (request.method) {
         case 'GET': {
-          const page = await pageByKey(tx, scope.brandId, key);
+          const page = await pageByKey(tx, scope.brandId, ownKey);
           return page?.state === 'published' ? reply(200, told(page)) : reply(404, { error: 'not_found' });
         }
         case 'PUT': {
@@ -90,9 +96,12 @@ export function showcaseSend(options: ShowcaseOptions) {
           const missing = assets.filter((asset) => !known.some((row) => row.sha256 === asset));
           if (missing.length > 0)
             return reply(422, { error: `The file ${missing[0]!.slice(0, 12)} is not in this workspace.` });
+          const isOwn = (await pageByKey(tx, scope.brandId, ownKey)) !== undefined;
+          const others = isOwn ? [] : await pagesAbout(tx, scope.brandId, `${key}.`);
+          const same = others.find((page) => isSame(page, parsed.data));
           const page = await publishPage(tx, {
             brandId: scope.brandId,
-            key,
+            key: same?.key ?? ownKey,
             slug: slugOf(title),
             visibility,
             title,
@@ -102,7 +111,7 @@ export function showcaseSend(options: ShowcaseOptions) {
           return reply(200, told(page));
         }
         case 'DELETE': {
-          const page = await pageByKey(tx, scope.brandId, key);
+          const page = await pageByKey(tx, scope.brandId, ownKey);
           if (page) await setPageState(tx, scope.brandId, page.id, 'unpublished');
           return reply(page ? 200 : 404, page ? told(page) : { error: 'not_found' });
         }
@@ -111,6 +120,21 @@ export function showcaseSend(options: ShowcaseOptions) {
       }
     });
   };
+}
+
+/** Names the node at its item path, in 16 characters. */
+async function originOf(tx: WorkspaceTx, scope: StepScope): Promise<string> {
+  const run = await tx.selectFrom('run').select('pipeline_id').where('id', '=', scope.runId).executeTakeFirst();
+  const origin = [run?.pipeline_id ?? '', scope.nodeId, ...scope.path].join('/');
+  return createHash('sha256').update(origin).digest('hex').slice(0, 16);
+}
+
+/** Whether a page shows the same pieces of the same recordings, however they look. */
+function isSame(page: PageRow, wanted: ShowcasePage): boolean {
+  const known = Page.safeParse(page.content);
+  const about = ({ recording, clips }: ShowcasePage) =>
+    [recording?.asset ?? '', ...clips.map(({ clip }) => `${clip.segment.id} ${clip.aspect}`).sort()].join('|');
+  return known.success && about(known.data) === about(wanted);
 }
 
 /** Everything a visitor of the page may read. */
