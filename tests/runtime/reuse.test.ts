@@ -22,6 +22,10 @@ const graph = (prefix: string) =>
   graphOf([`numbers { "count": 2, "prefix": "${prefix} " }`, 'work', 'shout', 'join'], WIRES);
 const reasons = (snapshot: RunSnapshot) =>
   Object.fromEntries(snapshot.nodes.map((node) => [node.nodeId, [node.state, node.reason]]));
+const allReusedFrom = ({ run }: RunSnapshot) =>
+  Object.fromEntries(
+    ['numbers', 'work', 'shout', 'join'].map((node) => [node, ['reused', `Reused from run ${run.number}.`]]),
+  );
 const calls = (prefix: string) =>
   marks(file).filter((line) => line.startsWith('begin') && line.includes(prefix)).length;
 
@@ -62,7 +66,7 @@ test('another setting makes that node and what follows again, nothing else', asy
 
 test('a moved and renamed node makes nothing again', async () => {
   const prefix = randomUUID();
-  await bench.ended(await bench.start(graph(prefix)));
+  const first = await bench.ended(await bench.start(graph(prefix)));
   const moved = graph(prefix);
   moved.nodes = moved.nodes.map((node) => ({
     ...node,
@@ -70,17 +74,23 @@ test('a moved and renamed node makes nothing again', async () => {
     position: { x: node.position.x + 99, y: 7 },
   }));
   const second = await bench.ended(await bench.start(moved));
-  expect(second.nodes.map((node) => node.state)).toEqual(['reused', 'reused', 'reused', 'reused']);
+  expect(reasons(second)).toEqual(allReusedFrom(first));
+  expect(calls(prefix)).toBe(2);
 });
 
 test('another colour of the kit makes the node that declares it again, and what follows', async () => {
   const prefix = randomUUID();
-  await bench.ended(await bench.start(graph(prefix)));
+  const first = await bench.ended(await bench.start(graph(prefix)));
   const kit = { ...TEST_KIT, colors: { ...TEST_KIT.colors, primary: '#00aa55' } };
   const other = await bench.ended(await bench.start(graph(prefix), { kit }));
-  expect(other.nodes.map((node) => node.state)).toEqual(['reused', 'done', 'done', 'done']);
+  expect(reasons(other)).toEqual({
+    numbers: ['reused', `Reused from run ${first.run.number}.`],
+    work: ['done', null],
+    shout: ['done', null],
+    join: ['done', null],
+  });
   const unread = await bench.ended(await bench.start(graph(prefix), { kit: { ...TEST_KIT, voice: 'loud' } }));
-  expect(unread.nodes.map((node) => node.state)).toEqual(['reused', 'reused', 'reused', 'reused']);
+  expect(reasons(unread)).toEqual(allReusedFrom(first));
 });
 
 test('two brands started together make a shared step once', async () => {
