@@ -61,7 +61,7 @@ function Row({ field, value, problems, disabled, onChange, recording, promoted, 
     (field.kind === 'text' && field.long);
   const off = field.nullable && (present === null || present === undefined);
   return (
-    <div className={`f2 ${wide ? 'wide' : ''}`} data-field={field.name}>
+    <div className={`f2 ${wide ? 'wide' : field.kind === 'switch' ? 'flag' : ''}`} data-field={field.name}>
       <div className="f2-label">
         {field.help ? (
           <Tip text={field.help} side="left">

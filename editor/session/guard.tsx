@@ -1,7 +1,7 @@
 /** Lets signed-in people through; sends others to the sign-in page and back afterwards. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Navigate, useLocation } from '@tanstack/react-router';
-import { type ReactNode, useEffect } from 'react';
+import { useLocation, useNavigate } from '@tanstack/react-router';
+import { type ReactNode, useEffect, useState } from 'react';
 import { isSignedOut } from '../problem.ts';
 import { ErrorOf } from '../ui/error-card.tsx';
 import { Loading, Skeleton } from '../ui/parts.tsx';
@@ -10,7 +10,6 @@ import { meQuery } from './session.ts';
 export function Guard({ children }: { children: ReactNode }) {
   const cache = useQueryClient();
   const me = useQuery(meQuery);
-  const { href, pathname } = useLocation();
   // A session that ended shows first in some other answer.
   useEffect(
     () =>
@@ -20,8 +19,7 @@ export function Guard({ children }: { children: ReactNode }) {
       }),
     [cache],
   );
-  if (me.error && isSignedOut(me.error))
-    return <Navigate to="/sign-in" search={pathname === '/' ? {} : { to: href }} replace={true} />;
+  if (me.error && isSignedOut(me.error)) return <ToSignIn />;
   if (me.error && !me.data)
     return (
       <main className="page max-w-[560px]">
@@ -38,4 +36,18 @@ export function Guard({ children }: { children: ReactNode }) {
       </Loading>
     );
   return children;
+}
+
+/**
+ * Leads to the sign-in page once. The address to come back to is the one that was asked for: while the page loads the
+ * present address is the sign-in page's already, and would be wrapped into itself again and again.
+ */
+function ToSignIn() {
+  const navigate = useNavigate();
+  const { href, pathname } = useLocation();
+  const [asked] = useState({ href, pathname });
+  useEffect(() => {
+    void navigate({ to: '/sign-in', search: asked.pathname === '/' ? {} : { to: asked.href }, replace: true });
+  }, [navigate, asked]);
+  return null;
 }
