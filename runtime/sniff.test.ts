@@ -1,7 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { SNIFF_BYTES, sniff } from './sniff.ts';
+import { SNIFF_BYTES, sniff, sniffMedia } from './sniff.ts';
 
 const bytes = (text: string, ...lead: number[]) => new Uint8Array([...lead, ...Buffer.from(text, 'latin1')]);
 
@@ -55,5 +57,28 @@ test('the sample recording is a film', async () => {
     expect(sniff(buffer)).toMatchObject({ kind: 'video', demuxer: 'mov' });
   } finally {
     await file.close();
+  }
+});
+
+test('ffmpeg is given what lies behind an ID3 tag, and nothing that is no medium', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'spliceboard-sniff-'));
+  const file = path.join(folder, 'in.bin');
+  const told = async (content: Uint8Array) => {
+    writeFileSync(file, content);
+    return (await sniffMedia(file))?.demuxer ?? null;
+  };
+  const tag = (behind: Uint8Array) => {
+    const length = 5_000; // longer than the first look: 39 × 128 + 8
+    return Buffer.concat([bytes('ID3\x04\0\0\0\0\x27\x08'), new Uint8Array(length), behind]);
+  };
+  try {
+    expect(await told(tag(bytes('fLaC\0\0\0\x22')))).toBe('flac');
+    expect(await told(tag(new Uint8Array([0xff, 0xf1, 0x50, 0x80])))).toBe('aac');
+    expect(await told(tag(new Uint8Array([0xff, 0xfb, 0x90, 0x00])))).toBe('mp3');
+    expect(await told(bytes('#EXTM3U\nfile:///etc/passwd'))).toBeNull();
+    expect(await told(bytes('\x89PNG\r\n\x1a\n'))).toBeNull();
+    expect(await told(new Uint8Array(0))).toBeNull();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 });

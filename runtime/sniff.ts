@@ -5,6 +5,8 @@
  * never reaches ffmpeg at all. A container's kind is a first guess (an .m4a and an .mp4 may begin alike): the prober's
  * facts decide afterwards. Give the first 4,096 bytes, or the whole file where it is shorter.
  */
+import { open } from 'node:fs/promises';
+
 export type Sniffed = {
   kind: 'video' | 'audio' | 'image' | 'text' | 'file';
   mime: string;
@@ -15,6 +17,9 @@ export type Sniffed = {
 };
 
 export const SNIFF_BYTES = 4096;
+
+/** What ffmpeg may be given. */
+export type SniffedMedia = Sniffed & { demuxer: string };
 
 const media = (kind: 'video' | 'audio', mime: string, extension: string, demuxer: string): Sniffed => ({
   kind,
@@ -135,4 +140,26 @@ function sniffText(bytes: Uint8Array, name: string): Sniffed | undefined {
   if (/^[[{]/.test(head) && extension === '.json') return other('text', 'application/json', '.json');
   if (extension === '.md' || extension === '.markdown') return other('text', 'text/markdown', '.md');
   return other('text', 'text/plain', '.txt');
+}
+
+/** The same for a file that ffmpeg is to read, looking behind an ID3 tag; null where it has no business with it. */
+export async function sniffMedia(file: string): Promise<SniffedMedia | null> {
+  const handle = await open(file, 'r');
+  try {
+    const read = async (length: number, at: number) => {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, at);
+      return buffer.subarray(0, bytesRead);
+    };
+    const head = await read(SNIFF_BYTES, 0);
+    let found = sniff(head);
+    if (ascii(head, 0, 3) === 'ID3') {
+      // the tag tells its length in four bytes of seven bits each
+      const size = [6, 7, 8, 9].reduce((sum, at) => (sum << 7) | ((head[at] ?? 0) & 0x7f), 0);
+      const behind = sniffBinary(await read(16, 10 + size));
+      if (behind?.demuxer === 'flac' || behind?.demuxer === 'aac') found = behind;
+    }
+    return found && found.demuxer !== null ? { ...found, demuxer: found.demuxer } : null;
+  } finally {
+    await handle.close();
+  }
 }

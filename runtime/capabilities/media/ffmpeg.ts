@@ -20,8 +20,8 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import ffmpegCommand from 'fluent-ffmpeg';
 import { spawnConfined, takeBack } from '../../sandbox/spawn.ts';
+import { type SniffedMedia, sniffMedia } from '../../sniff.ts';
 import { CapabilityError, type StepScope } from '../capability.ts';
-import { type Sniffed, sniffFile } from './sniff.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -182,12 +182,12 @@ export function findFfmpeg(): Promise<Ffmpeg> {
 // ---------------------------------------------------------------- the input
 
 /** A recording made ready for ffmpeg: in a fresh folder, under a name of ours, with its demuxer decided. */
-export type Job = { folder: string; sniffed: Sniffed; bytes: number } & AsyncDisposable;
+export type Job = { folder: string; sniffed: SniffedMedia; bytes: number } & AsyncDisposable;
 
 /** Links (or copies) the asset into a fresh folder. Throws MEDIA_NOT_RECORDING where its first bytes are of no kind we take. */
 export async function openJob(scope: Pick<StepScope, 'assets'>, asset: string): Promise<Job> {
   const source = await scope.assets.path(asset);
-  const sniffed = await sniffFile(source);
+  const sniffed = await sniffMedia(source);
   if (!sniffed) {
     throw new CapabilityError(
       'MEDIA_NOT_RECORDING',
@@ -247,7 +247,7 @@ export type Plan = {
 };
 
 /** The whole argument list. fluent-ffmpeg orders it; nothing in it comes from a user as text. */
-export function buildArguments(plan: Plan, sniffed: Sniffed): string[] {
+export function buildArguments(plan: Plan, sniffed: SniffedMedia): string[] {
   const command = ffmpegCommand();
   command
     .input('file:in.bin')
@@ -430,7 +430,7 @@ export async function refusesPlaylists(tools: Ffmpeg): Promise<void> {
       });
     await writeFile(path.join(folder, 'in.bin'), playlist);
     await writeFile(path.join(folder, 'secret.wav'), silence);
-    if (await sniffFile(path.join(folder, 'in.bin'))) throw refused('was offered a playlist as a recording');
+    if (await sniffMedia(path.join(folder, 'in.bin'))) throw refused('was offered a playlist as a recording');
     const signal = AbortSignal.timeout(20_000);
     for (const demuxer of ['hls', 'mov']) {
       const args = ['-nostdin', '-v', 'error', '-f', demuxer, ...WHITELIST, '-i', 'file:in.bin', '-f', 'null', '-'];
