@@ -44,6 +44,7 @@ export async function buildEditor(say: (line: string) => void = () => {}): Promi
   say('building the editor (once per version)');
   const unfinished = `${EDITOR}.${process.pid}.tmp`;
   mkdirSync(path.dirname(EDITOR), { recursive: true });
+  removeAbandoned(path.dirname(EDITOR));
   try {
     await vite(unfinished);
     writeFileSync(path.join(unfinished, '.sources'), wanted);
@@ -53,6 +54,22 @@ export async function buildEditor(say: (line: string) => void = () => {}): Promi
     rmSync(unfinished, { recursive: true, force: true });
   }
   return true;
+}
+
+/** What builds left that were killed. */
+function removeAbandoned(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = /^editor\.(\d+)\.tmp$/.exec(name)?.[1];
+    if (pid && !isAlive(Number(pid))) rmSync(path.join(folder, name), { recursive: true, force: true });
+  }
+}
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 function vite(out: string): Promise<void> {
