@@ -13,7 +13,7 @@
  * one that an earlier, killed start left behind is ended before a new one begins.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -24,6 +24,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -215,7 +216,10 @@ function run(command: string, args: string[], options: { uid?: number; gid?: num
   });
 }
 
-/** Makes the cluster beside its place and moves it there, so a kill in between leaves nothing half made. */
+/**
+ * Makes the cluster beside its place and moves it there, so a kill in between leaves nothing half made. Each try has a
+ * name of its own: the initdb of a killed start may still be at work, and clears its folder when it fails.
+ */
 async function initialise(
   dir: string,
   initdb: string,
@@ -224,10 +228,11 @@ async function initialise(
   env: NodeJS.ProcessEnv,
 ) {
   const data = path.join(dir, 'data');
-  const partial = path.join(dir, 'data.making');
-  const passwordFile = path.join(dir, 'data.password');
-  rmSync(partial, { recursive: true, force: true });
-  rmSync(passwordFile, { force: true });
+  for (const name of readdirSync(dir)) {
+    if (name.startsWith('data.making')) rmSync(path.join(dir, name), { recursive: true, force: true, maxRetries: 5 });
+  }
+  const partial = path.join(dir, `data.making-${randomUUID()}`);
+  const passwordFile = `${partial}.password`;
   mkdirSync(partial, { mode: 0o700 });
   writeFileSync(passwordFile, `${admin}\n`, { mode: 0o600 });
   if (ids.uid !== undefined) for (const name of [partial, passwordFile]) chownSync(name, ids.uid, ids.uid);

@@ -49,7 +49,7 @@ function runWeakly({ code, inputs = '{}', weak }: Case): Promise<WeakOutcome> {
       if (usage.residentBytes > EATEN_BYTES) ate = true;
       if (started === 0) startCpuMs = usage.cpuMs;
       const [cpuMs, ms] = [usage.cpuMs - startCpuMs, started === 0 ? 0 : performance.now() - started];
-      if (weak === 'hangs') hung = cpuMs > HANG_CPU_MS || (ms > HANG_IDLE_MS && cpuMs < HANG_CPU_MS / 3);
+      if (weak === 'hangs') hung ||= cpuMs > HANG_CPU_MS || (ms > HANG_IDLE_MS && cpuMs < HANG_CPU_MS / 3);
       if (hung || (ate && weak === 'eats') || cpuMs > MOST_CPU_MS || ms > MOST_MS) child.kill('SIGKILL');
     }, 10);
     child.stdout.on('data', (chunk: Buffer) => {
