@@ -18,7 +18,7 @@ import { findFfmpeg } from '../runtime/capabilities/media/ffmpeg.ts';
 import { type Client, connect } from '../scripts/client.ts';
 import { type RunView, sendRecording } from '../scripts/runs.ts';
 import { startProduct } from '../tests/support/product.ts';
-import type { Bench } from './main.ts';
+import { type Bench, summary } from './main.ts';
 
 const SAMPLE = path.join(path.dirname(import.meta.dirname), 'templates/sample/talk.mp4');
 const WITH_MEDIA = new Set(['media.ingest', 'sound.clean', 'video.clip', 'image.thumbnail']);
@@ -152,6 +152,8 @@ export const bench: Bench = {
         run = await api.runs.get.query({ workspaceId, runId });
       }
       if (run.state !== 'succeeded') throw new Error(`The run ended with ${run.state}: ${run.summary}`);
+      if (run.nodes.some((node) => node.state === 'reused'))
+        throw new Error('A node was reused: nothing was measured.');
       const { media, others } = await spansOf(client, run);
       const all = { start: Math.min(...media.map((s) => s.start)), end: Math.max(...media.map((s) => s.end)) };
       const aside = without(others, media).map((s) => ({
@@ -167,7 +169,7 @@ export const bench: Bench = {
       bare.push(await bareSeconds(folder));
       say(`round ${round + 1}: ${seconds.toFixed(1)} s through the product, ${bare.at(-1)!.toFixed(1)} s bare`);
     }
-    const middle = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+    const middle = (values: number[]) => summary({ name: '', unit: 's', values }).median;
     const ratio = middle(through) / middle(bare);
     return {
       figures: [

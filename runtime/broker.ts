@@ -52,7 +52,15 @@ const running = new Map<string, Promise<unknown>>();
 
 export function createBroker(
   options: BrokerOptions,
-  step: { scope: StepScope; entry: Entry; key: StepKey; effect: EffectSender; isLive: () => boolean },
+  step: {
+    scope: StepScope;
+    entry: Entry;
+    key: StepKey;
+    /** The run's: with one, nothing that another run stored is taken. */
+    nonce: string | null;
+    effect: EffectSender;
+    isLive: () => boolean;
+  },
 ) {
   const { scope } = step;
   let journal: Promise<JournaledCall[]> | undefined;
@@ -117,6 +125,7 @@ export function createBroker(
       call: `${call.capability}.${call.method}`,
       input,
       engine: (await method.engine?.(scope)) ?? null,
+      ...(step.nonce === null ? {} : { nonce: step.nonce }),
     });
     const known = await inside((tx) => findMemo(tx, key));
     if (known) return known.reply;

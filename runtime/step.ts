@@ -527,6 +527,7 @@ class StrandWork {
       scope,
       entry,
       key,
+      nonce: run.nonce,
       isLive: this.#hold.isLive,
       effect: (at, name, request, isLive) =>
         performEffect(

@@ -1,4 +1,4 @@
-/** Cancelling while the real ffmpeg works: its processes are counted in /proc, outside the product. */
+/** Runs with the real ffmpeg: cancelling while it works, counted in /proc, and what of it is used again. */
 import { copyFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -47,4 +47,20 @@ test('a run that is cancelled while ffmpeg encodes ends within 2 s, and ffmpeg w
     40_000,
   );
   expect(next.run.state).toBe('succeeded');
+}, 90_000);
+
+test('what ffmpeg made is used again, and made again for a run with a nonce', async () => {
+  const memos = () => bench.inside((tx) => tx.selectFrom('memo').select('key').execute()).then((rows) => rows.length);
+  const film = async (more?: { nonce: string }) => {
+    const runId = await bench.start(graphOf([`film { "asset": "${asset}", "seconds": 0.4 }`], []), more);
+    return bench.ended(runId, 40_000);
+  };
+  const before = await memos();
+  await film();
+  const first = await memos();
+  expect(first).toBe(before + 1);
+  await film();
+  expect(await memos()).toBe(first);
+  await film({ nonce: 'a' });
+  expect(await memos()).toBe(first + 1);
 }, 90_000);
