@@ -93,6 +93,7 @@ function launch(options: ProductOptions, data: string, port: number): { child: C
     cwd: root,
     env: { ...env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: options.npm === true,
   });
   let text = '';
   const keep = (chunk: Buffer) => {
@@ -145,7 +146,9 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     }
   };
   const end = async (signal: NodeJS.Signals) => {
-    if (!ended) child.kill(signal);
+    // a terminal sends Ctrl-C to everybody in the foreground; npm's shell hands on nothing
+    if (!ended && options.npm && signal === 'SIGINT') process.kill(-child.pid!, signal);
+    else if (!ended) child.kill(signal);
     return exited;
   };
   try {
