@@ -69,7 +69,7 @@ test('speakers that the captions name are kept, without asking anybody', async (
   const { transcript: made } = await ctx.execute({ recording, transcript: named });
   expect(made.speakers).toEqual(named.speakers);
   expect(ctx.calls).toEqual([]);
-  expect(ctx.facts.Engine).toBe('as Attached SRT names them');
+  expect(ctx.facts.Engine).toBe('Attached SRT');
 });
 
 test('auto takes the first engine there is and says what it cannot tell', async () => {

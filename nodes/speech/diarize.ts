@@ -95,7 +95,7 @@ async function diarize(ctx: Ctx<Config>, recording: MediaAsset, transcript: Tran
   const wanted = ctx.config.engine;
   const named = transcript.speakers.length > 0 && transcript.turns.length > 0;
   if (named && (wanted === 'auto' || wanted === 'attached')) {
-    ctx.fact('Engine', `as ${transcript.engine.label} names them`);
+    ctx.fact('Engine', transcript.engine.label);
     return withNote(transcript, 'The speakers are those it names itself; nobody was asked again.');
   }
   if (wanted === 'attached') {

@@ -195,7 +195,9 @@ describe('by hand, in a browser', () => {
   const inspector = () => page.getByRole('complementary', { name: 'Inspector' });
   /** Kept in docs/ when asked for: SPLICEBOARD_SCREENSHOTS=1 npm test -- tests/journeys */
   const keep = async (name: string) => {
-    if (process.env.SPLICEBOARD_SCREENSHOTS) await page.screenshot({ path: `docs/screenshots/${name}.png` });
+    if (!process.env.SPLICEBOARD_SCREENSHOTS) return;
+    await page.waitForFunction(() => [...document.querySelectorAll('video')].every((video) => video.readyState >= 2));
+    await page.screenshot({ path: `docs/screenshots/${name}.png` });
   };
   const select = (name: string) => node(name).locator('header').first().click();
   const plays = (scope: Page | ReturnType<typeof inspector>) =>
