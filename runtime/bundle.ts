@@ -258,6 +258,24 @@ async function bundleChild(): Promise<string> {
   });
 }
 
+const engines = new Map<string, Promise<string>>();
+/** The child of an engine (capabilities/media/engine.ts) as one script, native addons left out; made once per process. */
+export function engineProgram(entry: string): Promise<string> {
+  let known = engines.get(entry);
+  if (!known) {
+    known = build({
+      entryPoints: [entry],
+      platform: 'node',
+      format: 'cjs',
+      target: 'node24',
+      external: ['*.node'],
+    });
+    known.catch(() => engines.delete(entry));
+    engines.set(entry, known);
+  }
+  return known;
+}
+
 // ---------------------------------------------------------------- keeping what was made
 
 const sha256 = (...parts: string[]) => {

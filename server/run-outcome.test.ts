@@ -1,21 +1,10 @@
 /** Tests of the line that says what a run came to. */
 import { expect, test } from 'vitest';
 import type { ManifestJson, PortType } from '../nodes/contract.ts';
+import { countsOf } from '../tests/support/run-views.ts';
 import { outcomeOf } from './run-outcome.ts';
 import type { NodeView, RunView } from './run-view.ts';
 
-const counts: NodeView['counts'] = {
-  total: 6,
-  done: 0,
-  reused: 0,
-  failed: 0,
-  skipped: 0,
-  blocked: 0,
-  running: 0,
-  waiting: 0,
-  queued: 0,
-  cancelled: 0,
-};
 const manifest = (type: PortType, list = false) => ({ outputs: { out: { type, list } } }) as unknown as ManifestJson;
 const MANIFESTS = new Map([
   ['ingest', manifest('media')],
@@ -41,7 +30,7 @@ function told(
     sections: [],
     notes: [],
   } as unknown as RunView['graph'];
-  const nodes = types.map((type) => ({ nodeId: type, counts: { ...counts, ...made[type] }, preview: null }));
+  const nodes = types.map((type) => ({ nodeId: type, counts: countsOf({ total: 6, ...made[type] }), preview: null }));
   return outcomeOf({ state, dryRun, summary, graph, nodes }, MANIFESTS);
 }
 

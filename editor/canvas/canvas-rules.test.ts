@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { defineManifest, type ManifestJson, manifestJson, port } from '../../nodes/contract.ts';
 import { EMPTY_GRAPH } from '../../runtime/graph/graph.ts';
+import { countsOf, nodeView } from '../../tests/support/run-views.ts';
 import type { NodeView } from '../run-view.ts';
 import { helperLines } from './helper-lines.ts';
 import { cardTone, headState, promise, stateSentence } from './node-state.ts';
@@ -77,32 +78,8 @@ test('helper lines pull within six pixels, edge to edge and centre to centre onl
   expect(helperLines(rect('a', 392, 400, 300), [other]).lines).toEqual([]);
 });
 
-const counts = {
-  total: 1,
-  done: 0,
-  reused: 0,
-  failed: 0,
-  skipped: 0,
-  blocked: 0,
-  running: 0,
-  waiting: 0,
-  queued: 0,
-  cancelled: 0,
-};
-const view = (state: NodeView['state'], part: Partial<NodeView> = {}): NodeView => ({
-  nodeId: 'n',
-  state,
-  counts,
-  progress: null,
-  etaMs: null,
-  note: null,
-  reason: null,
-  error: null,
-  facts: [],
-  preview: null,
-  elapsedMs: null,
-  ...part,
-});
+const counts = countsOf();
+const view = (state: NodeView['state'], part: Partial<NodeView> = {}): NodeView => nodeView({ state, ...part });
 
 describe('states', () => {
   test('the head says the state in a word, the time left before the count', () => {

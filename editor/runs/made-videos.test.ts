@@ -1,5 +1,6 @@
 /** Tests of finding the clips among what a node made. */
 import { expect, test } from 'vitest';
+import { countsOf, nodeView } from '../../tests/support/run-views.ts';
 import type { NodeView } from '../run-view.ts';
 import { madeVideos } from './made-videos.ts';
 
@@ -7,30 +8,7 @@ const view = (
   kind: 'list' | 'video' | 'table',
   items: NonNullable<NodeView['preview']>['items'],
   total = 2,
-): NodeView => ({
-  nodeId: 'clip',
-  state: 'done',
-  counts: {
-    total,
-    done: total,
-    reused: 0,
-    failed: 0,
-    skipped: 0,
-    blocked: 0,
-    running: 0,
-    waiting: 0,
-    queued: 0,
-    cancelled: 0,
-  },
-  progress: null,
-  etaMs: null,
-  note: null,
-  reason: null,
-  error: null,
-  facts: [],
-  preview: { kind, items, more: 0 },
-  elapsedMs: null,
-});
+): NodeView => nodeView({ state: 'done', counts: countsOf({ total, done: total }), preview: { kind, items, more: 0 } });
 const clip = { path: [0], asset: 'a1', mime: 'video/mp4', title: 'Ask', duration: 9, width: 1080, height: 1920 };
 
 test('clips are found in a list in its order, tall and wide ones', () => {

@@ -1,50 +1,17 @@
 /** Tests of how a view of a run takes in the events of its stream. */
 import { expect, test } from 'vitest';
+import { countsOf, nodeView, runView } from '../../tests/support/run-views.ts';
 import type { NodeView, RunView } from '../run-view.ts';
 import { applyRunEvent } from './run-events.ts';
 
-const node = (nodeId: string, state: NodeView['state']): NodeView => ({
-  nodeId,
-  state,
-  counts: {
-    total: 1,
-    done: 0,
-    reused: 0,
-    failed: 0,
-    skipped: 0,
-    blocked: 0,
-    running: 0,
-    waiting: 0,
-    queued: 1,
-    cancelled: 0,
-  },
-  progress: null,
-  etaMs: null,
-  note: null,
-  reason: null,
-  error: null,
-  facts: [],
-  preview: null,
-  elapsedMs: null,
-});
-const run: RunView = {
-  id: 'r',
-  number: 3,
-  pipelineId: 'p',
-  pipelineName: 'Podcast to shorts',
-  version: null,
-  brandId: 'b',
-  state: 'running',
-  dryRun: false,
-  startedAt: '2026-01-01T00:00:00.000Z',
-  endedAt: null,
+const node = (nodeId: string, state: NodeView['state']): NodeView =>
+  nodeView({ nodeId, state, counts: countsOf({ queued: 1 }) });
+const run: RunView = runView({
   startedBy: 'Mara',
   progress: 0.1,
   etaMs: 1000,
   nodes: [node('a', 'done'), node('b', 'queued')],
-  graph: { format: 1, nodes: [], edges: [], inputs: [], sections: [], notes: [] },
-  summary: '',
-};
+});
 
 test('changed nodes replace their old selves, and the others stay the same objects', () => {
   const next = applyRunEvent(run, {

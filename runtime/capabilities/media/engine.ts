@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { engineProgram } from '../../bundle.ts';
 import { type ConfinedProcess, spawnConfined, usageOf } from '../../sandbox/spawn.ts';
 import { CapabilityError } from '../capability.ts';
 import { type Message, receive, send } from './wire.ts';
@@ -39,27 +39,6 @@ export type Engine = {
 const ADDRESS_SPACE_BYTES = 32 * 1024 ** 3; // WebAssembly reserves 8 GB for each memory it opens
 const WATCH_MS = 200;
 
-const bundles = new Map<string, Promise<string>>();
-function bundle(entry: string): Promise<string> {
-  let known = bundles.get(entry);
-  if (!known) {
-    known = build({
-      entryPoints: [entry],
-      bundle: true,
-      write: false,
-      platform: 'node',
-      format: 'cjs',
-      target: 'node24',
-      legalComments: 'none',
-      logLevel: 'silent',
-      external: ['*.node'],
-    }).then((result) => result.outputFiles[0]!.text);
-    known.catch(() => bundles.delete(entry));
-    bundles.set(entry, known);
-  }
-  return known;
-}
-
 /** Whether any uid can walk to this folder. */
 function isReachable(folder: string): boolean {
   for (let at = folder; ; at = path.dirname(at)) {
@@ -73,7 +52,7 @@ function isReachable(folder: string): boolean {
 }
 
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const script = await bundle(fileURLToPath(options.entry));
+  const script = await engineProgram(fileURLToPath(options.entry));
   const byDescriptor = process.platform === 'linux';
   const addonFd = options.addon && byDescriptor ? openSync(options.addon, 'r') : undefined;
   const reads = [...(options.reads ?? []), ...(options.addon && !byDescriptor ? [path.dirname(options.addon)] : [])];
