@@ -13,7 +13,7 @@ import type { Database } from '../db/connect.ts';
 import type { Claimed, KeyAnswer, Lease, Ledger, LedgerStep, MadeKey, SettledRow, Settlement } from '../db/ledger.ts';
 import { digestOf, type StoredValue } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
-import { type BrandKit, type ErrorJson, type LookupResult, type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
+import type { BrandKit, ErrorJson, LookupResult, ManifestJson } from '../nodes/contract.ts';
 import type { AssetStore } from './assets.ts';
 import { createBroker, type Entry, type InternalHost } from './broker.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
@@ -36,6 +36,7 @@ import { resolveConfig } from './graph/config.ts';
 import { convert } from './graph/convert.ts';
 import { ERROR_PORT, type Graph } from './graph/graph.ts';
 import type { Plan, PlanNode } from './graph/plan.ts';
+import { storeOutputs } from './outputs.ts';
 import { declaredKit, reuseForSeconds, reuseKey } from './reuse.ts';
 import type { Json, Sandbox } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
@@ -456,7 +457,7 @@ class StrandWork {
     }
     if (answer.ok) {
       const given = isDry ? (answer.value as { would?: unknown; outputs?: unknown }) : { outputs: answer.value };
-      const checked = await this.#checkOutputs(manifest, given.outputs);
+      const checked = await storeOutputs(this.#node.name, manifest, given.outputs, this.#stores.values);
       if ('error' in checked) return { kind: 'result', result: this.#failed(item, checked.error) };
       const said = [...facts].map(([name, value]) => ({ name, value }));
       const result = await this.#done(
@@ -627,43 +628,6 @@ class StrandWork {
   #config(manifest: ManifestJson): Record<string, unknown> {
     const node = this.#run.graph.nodes.find((each) => each.id === this.#node.id)!;
     return resolveConfig(manifest.config, node.config).config;
-  }
-
-  /** Outputs as the manifest declares them, checked by type and stored. */
-  async #checkOutputs(
-    manifest: ManifestJson,
-    value: unknown,
-  ): Promise<{ outputs: Record<string, StoredValue> } | { error: ErrorJson }> {
-    const refuse = (message: string) => ({
-      error: {
-        code: 'NODE_BAD_OUTPUT',
-        message: `${this.#node.name} ${message}`.slice(0, 1900),
-        hint: 'This is a fault of the node, not of your settings.',
-        retry: 'never' as const,
-      },
-    });
-    const given = Object.keys(manifest.outputs).length === 0 ? (value ?? {}) : value;
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) return refuse('gave back no outputs.');
-    const outputs: Record<string, StoredValue> = {};
-    for (const name of Object.keys(given)) {
-      if (!Object.hasOwn(manifest.outputs, name))
-        return refuse(`gave back "${name.slice(0, 40)}", which it has not declared.`);
-    }
-    for (const [name, port] of Object.entries(manifest.outputs)) {
-      const output = (given as Record<string, unknown>)[name];
-      if (output === undefined || output === null) {
-        if (port.optional) continue;
-        return refuse(`gave back no ${name}.`);
-      }
-      const schema: z.ZodType = port.list ? z.array(PORT_TYPES[port.type]) : PORT_TYPES[port.type];
-      const parsed = schema.safeParse(output);
-      if (!parsed.success)
-        return refuse(
-          `gave back a ${name} that does not fit: ${z.prettifyError(parsed.error).split('\n').slice(0, 3).join(' ')}`,
-        );
-      outputs[name] = await this.#stores.values.store(parsed.data, port.list);
-    }
-    return { outputs };
   }
 }
 

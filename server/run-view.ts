@@ -3,7 +3,9 @@
  * Shapes are stated once here, as schemas; the editor takes their types from the router.
  */
 import * as z from 'zod';
-import type { NodeRow, RunListing, RunSnapshot, StepRow } from '../db/runs.ts';
+import type { NodeRow, RunSnapshot } from '../db/run-view.ts';
+import type { RunListing } from '../db/runs.ts';
+import type { StepRow } from '../db/steps.ts';
 import type { StoredValue } from '../db/values.ts';
 import { ErrorJson, type ManifestJson, type PortType } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';

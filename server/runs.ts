@@ -1,22 +1,12 @@
 /** Runs: start, look, watch live, cancel, try again, correct. */
 import * as z from 'zod';
 import { audit, usersById } from '../db/accounts.ts';
+import { clearOverride, retrySteps, setOverride } from '../db/again.ts';
 import { getBrand } from '../db/brands.ts';
 import { getPipeline, pipelineVersion } from '../db/pipelines.ts';
-import {
-  cancelRun,
-  clearOverride,
-  getStep,
-  latestFor,
-  listRuns,
-  listSteps,
-  numbersWithin,
-  type RunSnapshot,
-  retrySteps,
-  runSnapshot,
-  setOverride,
-  startRun,
-} from '../db/runs.ts';
+import { type RunSnapshot, runSnapshot } from '../db/run-view.ts';
+import { cancelRun, latestFor, listRuns, numbersWithin, startRun } from '../db/runs.ts';
+import { getStep, listSteps } from '../db/steps.ts';
 import { LONGEST_VALUE_BYTES, loadValue, storeValue } from '../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';

@@ -4,9 +4,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { retrySteps } from '../../db/again.ts';
 import { type Claimed, createLedger, type SettledRow } from '../../db/ledger.ts';
 import { createPipeline } from '../../db/pipelines.ts';
-import { retrySteps, startRun } from '../../db/runs.ts';
+import { startRun } from '../../db/runs.ts';
 import { digestOf, type StoredValue } from '../../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import * as advance from '../../runtime/graph/advance.ts';
