@@ -25,6 +25,7 @@ import { insideSection, move } from '../commands/move.ts';
 import { canSplice, splice } from '../commands/splice.ts';
 import { FIT_PADDING, sizeIn } from './acts.ts';
 import { CanvasMenu } from './canvas-menu.tsx';
+import { DropHint, useFileDrop } from './drop-recording.tsx';
 import { NoteCard, type NoteNode, SectionFrame, type SectionNode } from './frame-nodes.tsx';
 import { glide, placesIn } from './glide.ts';
 import { HeldWire, RefusalTip } from './held-wire.tsx';
@@ -59,6 +60,7 @@ export function Canvas() {
     null,
   );
   const moving = useRef<string | null>(null);
+  const { over, ...fileDrop } = useFileDrop();
   const coarse = matchMedia('(pointer: coarse)').matches;
 
   useOnViewportChange({
@@ -195,6 +197,7 @@ export function Canvas() {
         data-zoom={level}
         data-hand={handBusy ? '' : undefined}
         style={{ '--inverse': 1 } as React.CSSProperties}
+        {...fileDrop}
       >
         <ReactFlow<AnyNode, WireEdge>
           nodes={nodes}
@@ -314,6 +317,7 @@ export function Canvas() {
           </ViewportPortal>
         </ReactFlow>
         <RefusalTip graph={judged} />
+        <DropHint over={over} />
       </main>
     </CanvasMenu>
   );

@@ -21,6 +21,7 @@ import { Select, Switch } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Ring } from '../ui/progress.tsx';
 import { toast } from '../ui/toast.tsx';
+import { IncomingFrame, useIncoming } from './drop-recording.tsx';
 import { NodeMedia } from './node-media.tsx';
 import { NodeMenu } from './node-menu.tsx';
 import { cardTone, finished, type HeadState, headState, promise, shortFact, stateSentence } from './node-state.ts';
@@ -56,6 +57,8 @@ function Card({ node }: { node: GraphNode }) {
     for (const key of hand.fits) if (key.startsWith(`${node.id}/`)) return false;
     return true;
   });
+  const incoming = useIncoming(node.id);
+  const fileOver = useEditor((state) => state.fileOver === node.id);
   const fields = useMemo(() => {
     const all = formFields(manifest?.config);
     return (manifest?.fields ?? []).flatMap((name) => all.find((field) => field.name === name) ?? []).slice(0, 4);
@@ -76,7 +79,7 @@ function Card({ node }: { node: GraphNode }) {
 
   return (
     <article
-      className={`node ${tone === 'idle' ? '' : tone} ${faded ? 'faded' : ''}`}
+      className={`node ${tone === 'idle' ? '' : tone} ${faded ? 'faded' : ''} ${fileOver ? 'takes' : ''}`}
       aria-label={`${node.name}, ${stateSentence(view, problemCount)}`}
     >
       <HoverBar node={node} />
@@ -91,7 +94,9 @@ function Card({ node }: { node: GraphNode }) {
           <CardPort key={`${placed.side}${placed.name}`} node={node} placed={placed} top={HEAD_MIDDLE} />
         ))}
 
-      {body && view ? (
+      {incoming ? (
+        <IncomingFrame upload={incoming} />
+      ) : body && view ? (
         <NodeMedia
           workspaceId={workspaceId}
           view={view}

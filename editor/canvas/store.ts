@@ -81,6 +81,10 @@ export type EditorState = {
   /** An edge that the node in the hand would be put into. */
   spliceEdge: string | null;
   renaming: string | null;
+  /** Uploads on their way into nodes, by node. */
+  incoming: ReadonlyMap<string, string>;
+  /** The node that files from the desktop hover over and would fill. */
+  fileOver: string | null;
   recent: string[];
 
   act: (label: string, operations: readonly Operation[], options?: { key?: string; glide?: boolean }) => boolean;
@@ -109,6 +113,8 @@ type Settable = Pick<
   | 'paletteOpen'
   | 'spliceEdge'
   | 'renaming'
+  | 'incoming'
+  | 'fileOver'
   | 'recent'
   | 'draft'
   | 'runId'
@@ -188,6 +194,8 @@ export function createEditorStore(opened: Opened): EditorStore {
       paletteOpen: false,
       spliceEdge: null,
       renaming: null,
+      incoming: new Map(),
+      fileOver: null,
       recent: [],
 
       act(label, operations, { key, glide: glides } = {}) {

@@ -8,6 +8,7 @@ import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { conversionBetween } from '../../runtime/graph/wires.ts';
 import { trpc } from '../api.ts';
 import { useActs } from '../canvas/acts.ts';
+import { takeInto } from '../canvas/drop-recording.tsx';
 import { NodeMenu } from '../canvas/node-menu.tsx';
 import { placedPorts, portKey, portLabel } from '../canvas/ports.ts';
 import { problemsOnce, useEditor, useEditorStore, wiredOnce } from '../canvas/store.ts';
@@ -272,6 +273,7 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
   const readOnly = useEditor((state) => state.readOnly);
   const problems = useEditor((state) => problemsOnce(state.graph, state.catalogue));
   const inputs = useEditor((state) => state.graph.inputs);
+  const incoming = useEditor((state) => state.incoming.get(node.id) ?? null);
   const mine = useMemo(
     () =>
       new Map(
@@ -320,12 +322,13 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
           const { act, graph } = store.getState();
           act(promote.label, promote.perform(graph, { node: node.id, field: field.name, title: field.title, on }));
         }}
-        recording={({ id, value, onChange }) => (
+        recording={({ id, name, value, onChange }) => (
           <RecordingPicker
             id={id}
             workspaceId={store.getState().workspaceId}
             value={readRecording(value)}
             onChange={(next) => !readOnly && onChange(next ?? undefined)}
+            outside={{ take: (files) => takeInto(store, node.id, name, files), uploadId: incoming }}
           />
         )}
       />

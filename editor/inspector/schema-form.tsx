@@ -22,7 +22,12 @@ export type SchemaFormProps = {
   disabled?: boolean;
   onChange: (field: string, value: Json | undefined) => void;
   /** Draws a `recording` field. */
-  recording: (props: { id: string; value: Json | undefined; onChange: (value: Json | undefined) => void }) => ReactNode;
+  recording: (props: {
+    id: string;
+    name: string;
+    value: Json | undefined;
+    onChange: (value: Json | undefined) => void;
+  }) => ReactNode;
   /** Fields that are inputs of the whole pipeline, and the way to change that. */
   promoted?: ReadonlySet<string>;
   onPromote?: (field: FormField, on: boolean) => void;
@@ -257,7 +262,7 @@ function Control({ id, field, value, disabled, bad, onChange, recording }: Contr
         </span>
       );
     case 'recording':
-      return recording({ id, value, onChange });
+      return recording({ id, name: field.name, value, onChange });
     case 'words':
       return (
         <WordsControl

@@ -1,4 +1,7 @@
-/** Files dropped anywhere in the window become uploads of the workspace; an overlay says so while they hover. */
+/**
+ * Files dropped anywhere in the window become uploads of the workspace; an overlay says so while they hover. What takes
+ * files itself prevents the default of `dragover`, and the overlay keeps out of its way.
+ */
 import './uploads.css';
 import { useEffect, useRef, useState } from 'react';
 import { Icon } from '../ui/icon.tsx';
@@ -18,25 +21,18 @@ export function takeFiles(workspaceId: string, files: readonly File[]): string[]
 
 export function DropAnywhere({ workspaceId, onTaken }: { workspaceId: string; onTaken?: (ids: string[]) => void }) {
   const [over, setOver] = useState(false);
-  const depth = useRef(0);
   const taken = useRef(onTaken);
   taken.current = onTaken;
   useEffect(() => {
-    const enter = (event: DragEvent) => {
-      if (!hasFiles(event)) return;
-      depth.current += 1;
-      setOver(true);
-    };
     const leave = (event: DragEvent) => {
-      if (!hasFiles(event)) return;
-      depth.current = Math.max(0, depth.current - 1);
-      if (depth.current === 0) setOver(false);
+      if (event.relatedTarget === null) setOver(false); // out of the window
     };
     const hover = (event: DragEvent) => {
-      if (hasFiles(event)) event.preventDefault();
+      if (!hasFiles(event)) return;
+      setOver(!event.defaultPrevented);
+      event.preventDefault();
     };
     const drop = (event: DragEvent) => {
-      depth.current = 0;
       setOver(false);
       // A field that takes files itself has answered already.
       if (!hasFiles(event) || event.defaultPrevented) return;
@@ -44,12 +40,10 @@ export function DropAnywhere({ workspaceId, onTaken }: { workspaceId: string; on
       const ids = takeFiles(workspaceId, [...(event.dataTransfer?.files ?? [])]);
       if (ids.length > 0) taken.current?.(ids);
     };
-    addEventListener('dragenter', enter);
     addEventListener('dragleave', leave);
     addEventListener('dragover', hover);
     addEventListener('drop', drop);
     return () => {
-      removeEventListener('dragenter', enter);
       removeEventListener('dragleave', leave);
       removeEventListener('dragover', hover);
       removeEventListener('drop', drop);

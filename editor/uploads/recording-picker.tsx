@@ -30,22 +30,25 @@ type RecordingPickerProps = {
   workspaceId: string;
   id?: string;
   describedBy?: string | undefined;
+  /** Where files are taken care of outside, so that an upload outlives the picker: how, and the one on its way. */
+  outside?: { take: (files: File[]) => void; uploadId: string | null };
 };
 
-export function RecordingPicker({ value, onChange, workspaceId, id, describedBy }: RecordingPickerProps) {
+export function RecordingPicker({ value, onChange, workspaceId, id, describedBy, outside }: RecordingPickerProps) {
   const [way, setWay] = useState('upload');
-  const [uploadId, setUploadId] = useState<string | null>(null);
+  const [ownUpload, setOwnUpload] = useState<string | null>(null);
+  const uploadId = outside ? outside.uploadId : ownUpload;
   const upload = useUploads((state) => state.uploads.find((each) => each.id === uploadId));
   const done = upload?.state === 'done';
 
   const take = async (files: File[]) => {
     const [first] = takeFiles(workspaceId, files);
     if (!first) return;
-    setUploadId(first);
+    setOwnUpload(first);
     try {
       const { asset } = await uploaded(first);
       onChange({ asset });
-      setUploadId(null);
+      setOwnUpload(null);
     } catch {
       // The card of the upload says what happened.
     }
@@ -78,7 +81,7 @@ export function RecordingPicker({ value, onChange, workspaceId, id, describedBy 
               <UploadCard upload={upload} />
             </div>
           ) : (
-            way === 'upload' && <DropArea onFiles={take} />
+            way === 'upload' && <DropArea onFiles={outside?.take ?? take} />
           )}
           {way === 'stored' && <Stored workspaceId={workspaceId} onChoose={(asset) => onChange({ asset })} />}
           {way === 'url' && <Address onChoose={(url) => onChange({ url })} />}

@@ -117,7 +117,7 @@ export function addUploads(
   return { ids, refused };
 }
 
-/** The stored recording once the upload is done. Rejects where it failed or was cancelled. */
+/** The stored recording once the upload is done, however often it was tried. Rejects where it was taken off the list. */
 export function uploaded(id: string): Promise<Asset> {
   return jobs.get(id)?.settled.promise ?? Promise.reject(new Error('This upload is not known here.'));
 }
@@ -293,7 +293,6 @@ export async function sendFile(workspaceId: string, file: File, sidecarOf?: stri
 function fail(id: string, problem: ShownProblem): void {
   set(id, { state: 'failed', problem, note: null, rate: null, secondsLeft: null });
   announce(`${viewOf(id)?.name ?? 'An upload'} failed. ${problem.message}`, 'assertive');
-  jobs.get(id)?.settled.reject({ problem });
   startNext();
 }
 
@@ -313,9 +312,6 @@ export async function resumeUpload(id: string): Promise<void> {
   if (!job || !view) return;
   if (job.timer) clearTimeout(job.timer);
   if (view.state === 'failed') {
-    const { promise, resolve, reject } = Promise.withResolvers<Asset>();
-    promise.catch(() => {});
-    job.settled = { promise, resolve, reject };
     job.hashing?.stop();
     job.hashing = null;
     job.tus = null;
@@ -346,7 +342,6 @@ export async function cancelUpload(id: string): Promise<void> {
   const view = viewOf(id);
   dismissUpload(id);
   if (!job || !view || view.state === 'done') return;
-  job.settled.reject(new Error('The upload was cancelled.'));
   // The server sweeps what nobody finishes; a failed clean-up is not the person's business.
   await job.tus?.abort(true).catch(() => {});
   startNext();
@@ -357,10 +352,11 @@ export function dismissUpload(id: string): void {
   const job = jobs.get(id);
   if (job?.timer) clearTimeout(job.timer);
   job?.hashing?.stop();
+  job?.settled.reject(new Error('The upload was cancelled.'));
   const view = viewOf(id);
   if (view) URL.revokeObjectURL(view.preview);
   useUploads.setState(({ uploads }) => ({ uploads: uploads.filter((upload) => upload.id !== id) }));
-  if (view?.state === 'done' || view?.state === 'failed') jobs.delete(id);
+  jobs.delete(id);
 }
 
 if (typeof addEventListener === 'function')

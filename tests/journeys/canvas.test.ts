@@ -306,6 +306,64 @@ describe('settings', () => {
   });
 });
 
+describe('files from the desktop', () => {
+  const FIXTURES = path.resolve(import.meta.dirname, '../fixtures');
+  /** Carries files in from outside the window, as the system does it, and hovers; `drop` lets them go. */
+  async function carry(files: string[], to: { x: number; y: number }) {
+    const cdp = await page.context().newCDPSession(page);
+    const data = { items: [], files: files.map((file) => path.join(FIXTURES, file)), dragOperationsMask: 1 };
+    const send = (type: 'dragEnter' | 'dragOver' | 'drop') =>
+      cdp.send('Input.dispatchDragEvent', { type, ...to, data });
+    await send('dragEnter');
+    await send('dragOver');
+    return { drop: () => send('drop').then(() => cdp.detach()) };
+  }
+  const hint = () => page.locator('.drophint');
+  const recordingOf = async (pipelineId: string, place: number) => {
+    const value = (await draftOf(pipelineId)).nodes[place]?.config.recording as { asset: string } | undefined;
+    if (!value) return null;
+    return (await client.api.assets.get.query({ workspaceId: client.workspaceId, asset: value.asset })).asset.name;
+  };
+
+  test('a recording let go over Ingest becomes its recording', async () => {
+    const id = await make('Drop on a card', graphOf([INGEST, TRANSCRIBE], [THREE[0]!]));
+    await open(id);
+    const { drop } = await carry(['jfk.flac'], await middleOf(node('Ingest')));
+    await hint().waitFor(SOON);
+    expect(await hint().textContent()).toBe('Drop: the recording of Ingest');
+    await drop();
+    await hint().waitFor({ state: 'detached', ...SOON });
+    await expect.poll(() => recordingOf(id, 0), SOON).toBe('jfk.flac');
+    await node('Ingest').getByRole('button', { name: 'jfk.flac' }).waitFor(SOON);
+    expect(await draftOf(id)).toMatchObject({ nodes: [{ id: 'ingest' }, { id: 'transcribe' }] });
+  });
+
+  test('recordings let go over empty canvas become Ingest nodes there', async () => {
+    const id = await make('Drop on the canvas', graphOf([CHUNK]));
+    await open(id);
+    const at = await middleOf(page.locator('.react-flow__pane'));
+    const { drop } = await carry(['jfk.flac', 'two-speakers.wav'], { x: at.x, y: at.y + 200 });
+    expect(await hint().textContent()).toBe('Drop: Ingest with this recording');
+    await drop();
+    await expect.poll(() => recordingOf(id, 1), SOON).toBe('jfk.flac');
+    await expect.poll(() => recordingOf(id, 2), SOON).toBe('two-speakers.wav');
+    const header = (await node('Ingest').locator('header').first().boundingBox())!;
+    expect(Math.abs(header.x + header.width / 2 - at.x)).toBeLessThan(24);
+    expect(Math.abs(header.y + header.height / 2 - at.y - 200)).toBeLessThan(24);
+  });
+
+  test('what is no recording is refused with the reason, and adds nothing', async () => {
+    const id = await make('Drop of something else', graphOf([CHUNK]));
+    await open(id);
+    const at = await middleOf(page.locator('.react-flow__pane'));
+    const { drop } = await carry(['two-speakers.rttm'], { x: at.x, y: at.y + 200 });
+    await drop();
+    const news = page.getByRole('list', { name: 'News' });
+    await news.getByText('two-speakers.rttm is no recording we know').waitFor(SOON);
+    expect((await draftOf(id)).nodes).toHaveLength(1);
+  });
+});
+
 describe('two tabs on one draft', () => {
   test('each sees what the other does, and different fields of one node are both kept', async () => {
     const id = await make('Two tabs', graphOf([INGEST, CHUNK]));
