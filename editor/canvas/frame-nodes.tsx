@@ -5,6 +5,7 @@ import type { Graph } from '../../runtime/graph/graph.ts';
 import { noteKey, sectionKey, snap } from '../commands/command.ts';
 import { setBox, setNoteText, setSectionTitle } from '../commands/edit.ts';
 import { Markdown } from './markdown.tsx';
+import { NameInput } from './name-input.tsx';
 import { useEditor, useEditorStore } from './store.ts';
 
 export type SectionNode = Node<{ section: Graph['sections'][number] }, 'section'>;
@@ -22,22 +23,7 @@ export const SectionFrame = memo(function SectionFrame({ data: { section } }: No
   return (
     <section className="section" aria-label={`Section ${section.title}`}>
       {renaming ? (
-        <input
-          className="name nodrag nokey"
-          aria-label="Name of this section"
-          defaultValue={section.title}
-          maxLength={80}
-          ref={(element) => {
-            element?.focus();
-            element?.select();
-          }}
-          onBlur={(event) => done(event.target.value)}
-          onKeyDown={(event) => {
-            event.stopPropagation();
-            if (event.key === 'Enter') done(event.currentTarget.value);
-            if (event.key === 'Escape') done(null);
-          }}
-        />
+        <NameInput className="name" label="Name of this section" name={section.title} onDone={done} />
       ) : (
         // biome-ignore lint/a11y/noStaticElementInteractions: F2 and the menu do the same from the keyboard
         <span

@@ -1,6 +1,7 @@
 /** The run on show: how far it is and how long it still takes, and the way to stop it. After the end, what came of it. */
 import { Link } from '@tanstack/react-router';
 import type { RunView } from '../run-view.ts';
+import { runLook } from '../runs/run-state.ts';
 import { Button, IconButton } from '../ui/button.tsx';
 import { duration, plural } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
@@ -19,14 +20,6 @@ export function runSentence(run: RunView): string {
   return run.etaMs !== null && run.etaMs > 0 ? `${steps} · ${duration(run.etaMs / 1000)} left` : steps;
 }
 
-const ENDS: Record<Exclude<RunView['state'], 'running'>, { icon: string; tone: string; word: string }> = {
-  succeeded: { icon: 'check', tone: 'text-muted', word: 'Done' },
-  problems: { icon: 'triangle-alert', tone: 'text-danger', word: 'Finished with problems' },
-  cancelled: { icon: 'ban', tone: 'text-muted', word: 'Cancelled' },
-  stopped: { icon: 'square', tone: 'text-muted', word: 'Stopped' },
-  failed: { icon: 'circle-x', tone: 'text-danger', word: 'Failed' },
-};
-
 export function RunBar() {
   const store = useEditorStore();
   const run = useEditor((state) => state.run);
@@ -35,13 +28,13 @@ export function RunBar() {
   const { stop, stopping } = useRunFrom();
   if (!run) return null;
   const over = isOver(run);
-  const end = run.state === 'running' ? null : ENDS[run.state];
+  const end = over ? runLook(run.state) : null;
   const took =
     run.startedAt && run.endedAt ? duration((Date.parse(run.endedAt) - Date.parse(run.startedAt)) / 1000) : null;
   return (
     <section className="float runbar" aria-label={`Run ${run.number}`}>
       {end ? (
-        <Icon name={end.icon} className={end.tone} />
+        <Icon name={end.icon} className={end.color} />
       ) : (
         <Ring value={run.progress} size={20} of={run.id} label={`Run ${run.number}`} />
       )}

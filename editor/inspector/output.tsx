@@ -1,46 +1,34 @@
 /**
- * What a node made in the run on show: the item, the reason, the value large enough to read, and corrections. A saved
- * correction is an override: what follows is made again from it, nothing else.
+ * What a node made in the run on show: the item, the reason, and the value large enough to read and to correct.
  */
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import type { ManifestJson, PortType } from '../../nodes/contract.ts';
-import { client, trpc } from '../api.ts';
+import { client } from '../api.ts';
 import { portLabel } from '../canvas/ports.ts';
-import { useEditor, useEditorStore } from '../canvas/store.ts';
-import { CORRECTABLE, ValueView, type ValueViewProps } from '../media/value-view.tsx';
-import { problemOf } from '../problem.ts';
+import { useEditor } from '../canvas/store.ts';
 import type { RunView, StepView } from '../run-view.ts';
-import { useSource } from '../runs/source.ts';
-import { refreshRun } from '../runs/stream.ts';
-import { Button } from '../ui/button.tsx';
+import { RetryButton } from '../runs/retry-button.tsx';
+import { stepsKey, useFreshSteps } from '../runs/run-timeline.tsx';
+import { Corrected, OutputValue, titleOf } from '../runs/step-output.tsx';
 import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
 import { bytes, duration } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
 import { Bar } from '../ui/progress.tsx';
-import { toast } from '../ui/toast.tsx';
-import type { Json } from './form-schema.ts';
 
-/** The steps of one node in a run; read again when the node's counts change. */
-export function useSteps(node: string) {
+/** The steps of one node in the run on show; read again when the node's counts change. */
+function useSteps(node: string) {
   const workspaceId = useEditor((state) => state.workspaceId);
-  const runId = useEditor((state) => state.run?.id);
-  const stamp = useEditor((state) => {
-    const view = state.views.get(node);
-    return view ? `${view.state}/${view.counts.done}/${view.counts.failed}/${view.counts.total}/${view.elapsedMs}` : '';
+  const runId = useEditor((state) => state.run?.id ?? '');
+  const view = useEditor((state) => state.views.get(node));
+  const key = stepsKey(workspaceId, runId, node);
+  useFreshSteps(key, view);
+  return useQuery({
+    queryKey: [...key, 'first'],
+    queryFn: () => client.runs.steps.query({ workspaceId, runId, nodeId: node }),
+    enabled: runId !== '' && view !== undefined,
   });
-  const queries = useQueryClient();
-  const options = trpc.runs.steps.queryOptions({ workspaceId, runId: runId ?? '', nodeId: node });
-  const query = useQuery({ ...options, enabled: runId !== undefined && stamp !== '' });
-  useEffect(() => {
-    // The run's stream says only that something changed; the steps are read anew.
-    if (stamp !== '')
-      void queries.invalidateQueries({
-        queryKey: trpc.runs.steps.queryKey({ workspaceId, runId: runId ?? '', nodeId: node }),
-      });
-  }, [stamp, queries, workspaceId, runId, node]);
-  return query;
 }
 
 export function Output({ node, manifest, large }: { node: string; manifest: ManifestJson; large?: boolean }) {
@@ -89,49 +77,20 @@ export function Output({ node, manifest, large }: { node: string; manifest: Mani
           ))}
         </fieldset>
       )}
-      <StepOutput key={`${run.id}/${keyOf(chosen)}`} node={node} manifest={manifest} step={chosen} runId={run.id} />
+      <StepOutput key={`${run.id}/${keyOf(chosen)}`} node={node} manifest={manifest} step={chosen} run={run} />
     </>
   );
 }
 
-/** The title of what an item made, for its button. */
-function titleOf(step: StepView): string | null {
-  for (const output of Object.values(step.outputs)) {
-    const value: unknown = output.value;
-    if (typeof value !== 'object' || value === null) continue;
-    const { title, segment, name } = value as { title?: unknown; segment?: { title?: unknown }; name?: unknown };
-    const found = title ?? segment?.title ?? name;
-    if (typeof found === 'string') return found;
-  }
-  return null;
-}
+type StepOutputProps = { node: string; manifest: ManifestJson; step: StepView; run: RunView };
 
-type StepOutputProps = { node: string; manifest: ManifestJson; step: StepView; runId: string };
-
-function StepOutput({ node, manifest, step, runId }: StepOutputProps) {
-  const store = useEditorStore();
-  const workspaceId = store.getState().workspaceId;
-  const mayRun = useEditor((state) => state.mayRun);
-  const queries = useQueryClient();
-  const tell = (error: unknown) => {
-    const problem = problemOf(error);
-    toast({ title: problem.message, text: problem.hint ?? undefined, tone: 'danger' });
-  };
-  const retry = useMutation(trpc.runs.retry.mutationOptions({ onError: tell }));
-  const override = useMutation(
-    trpc.runs.override.mutationOptions({
-      onSuccess: () =>
-        toast({ title: 'Correction saved', text: 'What follows is made again from it.', tone: 'success' }),
-    }),
-  );
-  const clear = useMutation(trpc.runs.clearOverride.mutationOptions({ onError: tell }));
-  // A retry or a correction may wake a run whose stream has ended.
-  const after = () => {
-    refreshRun(workspaceId, runId);
-    return queries.invalidateQueries({ queryKey: trpc.runs.steps.queryKey({ workspaceId, runId, nodeId: node }) });
-  };
-  const outputs = Object.entries(manifest.outputs).filter(([port]) => step.outputs[port]);
-  const [onlyPort] = outputs.map(([port]) => port);
+function StepOutput({ node, manifest, step, run }: StepOutputProps) {
+  const workspaceId = useEditor((state) => state.workspaceId);
+  const of = { workspaceId, run, nodeId: node, step };
+  const outputs = Object.entries(manifest.outputs).flatMap(([port, declared]) => {
+    const output = step.outputs[port];
+    return output ? [{ port, declared, output }] : [];
+  });
   return (
     <>
       {step.error ? (
@@ -139,18 +98,8 @@ function StepOutput({ node, manifest, step, runId }: StepOutputProps) {
           className="mb-3"
           problem={step.error}
           actions={
-            mayRun &&
             step.state === 'failed' && (
-              <Button
-                size="xs"
-                icon="rotate-ccw"
-                busy={retry.isPending}
-                onClick={() =>
-                  retry.mutate({ workspaceId, runId, nodeId: node, path: step.path }, { onSuccess: () => void after() })
-                }
-              >
-                Retry
-              </Button>
+              <RetryButton workspaceId={workspaceId} runId={run.id} nodeId={node} path={step.path} />
             )
           }
         />
@@ -173,47 +122,20 @@ function StepOutput({ node, manifest, step, runId }: StepOutputProps) {
           ))}
         </dl>
       )}
-      {step.overridden && (
-        <div className="row mb-3">
-          <span className="badge info">Corrected by hand</span>
-          <span className="grow" />
-          {mayRun &&
-            onlyPort &&
-            outputs.map(([port]) => (
-              <Button
-                key={port}
-                size="xs"
-                look="quiet"
-                busy={clear.isPending}
-                onClick={() =>
-                  clear.mutate(
-                    { workspaceId, runId, nodeId: node, path: step.path, port },
-                    { onSuccess: () => void after() },
-                  )
-                }
-              >
-                Back to what was made
-              </Button>
-            ))}
-        </div>
-      )}
-      {outputs.map(([port, declared]) => (
-        <PortValue
-          key={port}
-          node={node}
-          runId={runId}
-          step={step}
-          port={port}
-          label={outputs.length > 1 ? portLabel(port, declared) : null}
-          {...(mayRun && CORRECTABLE.has(declared.type)
-            ? {
-                onSave: async (value: Json) => {
-                  await override.mutateAsync({ workspaceId, runId, nodeId: node, path: step.path, port, value });
-                  await after();
-                },
-              }
-            : {})}
-        />
+      <div className="mb-3 empty:hidden">
+        <Corrected {...of} />
+      </div>
+      {outputs.map(({ port, declared, output }) => (
+        <section key={port} className="mb-4" aria-label={portLabel(port, declared)}>
+          {outputs.length > 1 && (
+            <h4 className="row label mb-2">
+              <PortGlyph type={output.type as PortType} />
+              <span className="grow">{portLabel(port, declared)}</span>
+              <span className="faint font-normal">{bytes(output.bytes)}</span>
+            </h4>
+          )}
+          <OutputValue {...of} port={port} output={output} />
+        </section>
       ))}
     </>
   );
@@ -260,71 +182,4 @@ function Why({ step }: { step: StepView }) {
       <span>{words}</span>
     </div>
   );
-}
-
-type PortValueProps = {
-  node: string;
-  runId: string;
-  step: StepView;
-  port: string;
-  label: string | null;
-  onSave?: (value: Json) => Promise<unknown>;
-};
-
-function PortValue({ node, runId, step, port, label, onSave }: PortValueProps) {
-  const workspaceId = useEditor((state) => state.workspaceId);
-  const output = step.outputs[port]!;
-  const cut = output.truncated || output.value === null;
-  const whole = useQuery({
-    // The digest names the value: another value is another question.
-    queryKey: ['run-value', workspaceId, runId, node, step.path, port, output.digest],
-    queryFn: () => client.runs.value.query({ workspaceId, runId, nodeId: node, path: step.path, port }),
-    enabled: cut,
-    staleTime: Number.POSITIVE_INFINITY,
-  });
-  const value: unknown = cut ? whole.data?.value : output.value;
-  const run = useEditor((state) => state.run);
-  return (
-    <section className="mb-4" aria-label={label ?? 'Value'}>
-      {label && (
-        <h4 className="row label mb-2">
-          <PortGlyph type={output.type as PortType} />
-          <span className="grow">{label}</span>
-          <span className="faint font-normal">{bytes(output.bytes)}</span>
-        </h4>
-      )}
-      {whole.error ? (
-        <ErrorOf error={whole.error} onRetry={() => void whole.refetch()} />
-      ) : value === undefined ? (
-        <Loading>
-          <Skeleton height={96} className="rounded-2" />
-        </Loading>
-      ) : (
-        run && (
-          <Value
-            run={run}
-            node={node}
-            path={step.path}
-            type={output.type as PortType}
-            list={output.list}
-            value={value}
-            {...(onSave ? { onSave: onSave as (value: unknown) => Promise<unknown> } : {})}
-          />
-        )
-      )}
-    </section>
-  );
-}
-
-type ValueProps = Pick<ValueViewProps, 'type' | 'list' | 'value' | 'onSave'> & {
-  run: RunView;
-  node: string;
-  path: number[];
-};
-
-/** The value with the recording and the words that its times refer to. */
-function Value({ run, node, path, ...rest }: ValueProps) {
-  const workspaceId = useEditor((state) => state.workspaceId);
-  const source = useSource(workspaceId, run, node, path);
-  return <ValueView workspaceId={workspaceId} {...source} {...rest} />;
 }

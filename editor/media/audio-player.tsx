@@ -1,34 +1,15 @@
 /** Sound with its waveform: press play, click or drag in the wave, or use the arrow keys. */
 import './media.css';
-import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
-import * as z from 'zod';
 import type { Asset } from '../../nodes/contract.ts';
 import { timecode } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
-import { mediaAddress, peaksAddress } from './address.ts';
+import { mediaAddress } from './address.ts';
+import { usePeaks } from './peaks.ts';
 import { type Playback, useAttach, usePlayback, usePlayhead } from './playback.ts';
 import { sliderFacts, useSeeking } from './seek-bar.tsx';
 
 const BINS = 160;
-const Peaks = z.union([z.array(z.number()), z.object({ peaks: z.array(z.number()) })]);
-
-/** Peak envelope in [0, 1]; null while it is being measured or where there is none. */
-export function usePeaks(workspaceId: string, asset: string | null, bins = BINS): number[] | null {
-  const { data } = useQuery({
-    queryKey: ['peaks', workspaceId, asset, bins],
-    enabled: asset !== null,
-    staleTime: Number.POSITIVE_INFINITY,
-    retry: 1,
-    queryFn: async ({ signal }) => {
-      const reply = await fetch(peaksAddress(workspaceId, asset ?? '', bins), { signal });
-      if (!reply.ok) throw new Error(`The waveform answered with ${reply.status}.`);
-      const peaks = Peaks.parse(await reply.json());
-      return Array.isArray(peaks) ? peaks : peaks.peaks;
-    },
-  });
-  return data ?? null;
-}
 
 /** One path per side of the playhead, so that a thousand bars cost two elements. */
 function wavePath(peaks: readonly number[], from: number, to: number): string {
@@ -94,7 +75,7 @@ export function AudioPlayer({ workspaceId, asset, source, title, className = '',
   const [audio, setAudio] = useState<HTMLAudioElement | null>(null);
   const [failed, setFailed] = useState(false);
   useAttach(playback, audio);
-  const peaks = usePeaks(workspaceId, source ? null : asset.asset);
+  const { data: peaks = null } = usePeaks(workspaceId, source ? null : asset.asset, BINS);
   const playing = usePlayhead(playback, (head) => head.playing());
   const seconds = usePlayhead(playback, (head) => Math.floor(head.time() + 0.001));
   const duration = usePlayhead(playback, (head) => head.duration()) ?? asset.duration ?? 0;

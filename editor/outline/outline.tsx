@@ -6,9 +6,10 @@ import './outline.css';
 import { useMemo } from 'react';
 import { analyseFrames } from '../../runtime/graph/frames.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
-import { mediaUrl, readItem } from '../canvas/node-media.tsx';
 import { headState, shortFact, stateSentence } from '../canvas/node-state.ts';
+import { readItem } from '../canvas/preview-item.ts';
 import { problemsOnce, useEditor, useEditorStore } from '../canvas/store.ts';
+import { mediaAddress } from '../media/address.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Empty } from '../ui/parts.tsx';
 import { Ring } from '../ui/progress.tsx';
@@ -99,14 +100,14 @@ function Row({ node, depth, sources }: { node: GraphNode; depth: number; sources
           (picture.asset.kind === 'image' ? (
             <img
               className={picture.asset.height > picture.asset.width ? 't' : 'w'}
-              src={mediaUrl(workspaceId, picture.asset.asset)}
+              src={mediaAddress(workspaceId, picture.asset.asset)}
               alt=""
               loading="lazy"
             />
           ) : (
             <video
               className={picture.asset.height > picture.asset.width ? 't' : 'w'}
-              src={`${mediaUrl(workspaceId, picture.asset.asset)}#t=0.5`}
+              src={`${mediaAddress(workspaceId, picture.asset.asset)}#t=0.5`}
               preload="metadata"
               muted={true}
               tabIndex={-1}

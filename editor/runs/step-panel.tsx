@@ -1,29 +1,23 @@
 /**
  * One node of a run: its state and reason, its error with Retry, its items, and all that came out of the chosen one.
- * What a person corrects here is an override: the run goes on from it and makes again what follows.
  */
 import './runs.css';
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import { type ManifestJson, PORT_LOOK, type PortType } from '../../nodes/contract.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
-import { client, type Inputs } from '../api.ts';
+import { client } from '../api.ts';
 import { headState } from '../canvas/node-state.ts';
-import { CORRECTABLE, ValueView } from '../media/value-view.tsx';
-import { problemOf } from '../problem.ts';
 import type { NodeView, OutputView, RunView, StepView } from '../run-view.ts';
-import { atLeast, useRole } from '../session/session.ts';
 import { clock, exact } from '../shell/dates.ts';
 import { Button, IconButton } from '../ui/button.tsx';
 import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
 import { bytes, duration, plural } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
-import { Badge, Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
-import { toast } from '../ui/toast.tsx';
+import { Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
 import { RetryButton } from './retry-button.tsx';
 import { stepsKey, useFreshSteps } from './run-timeline.tsx';
-import { useSource } from './source.ts';
-import { refreshRun } from './stream.ts';
+import { Corrected, OutputValue, outputsOf, type StepOf, titleOf, useOutputValue } from './step-output.tsx';
 
 type StepPanelProps = {
   workspaceId: string;
@@ -110,7 +104,7 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
           key={step.path.join('.')}
           workspaceId={workspaceId}
           run={run}
-          node={node}
+          nodeId={node.id}
           step={step}
           said={view?.reason ?? null}
         />
@@ -138,37 +132,11 @@ function StepMark({ step }: { step: StepView }) {
   return <Icon name={mark.icon} size={14} className={mark.color} label={step.state} />;
 }
 
-/** The title that an output of the step carries, if one does: "Ask what you can do". */
-function titleOf(step: StepView): string | null {
-  for (const output of Object.values(step.outputs) as OutputView[]) {
-    const value = output.value;
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) continue;
-    if ('title' in value && typeof value.title === 'string') return value.title;
-    const { segment } = value as { segment?: unknown };
-    if (typeof segment === 'object' && segment !== null && 'title' in segment && typeof segment.title === 'string')
-      return segment.title;
-  }
-  return null;
-}
-
-type StepOf = { workspaceId: string; run: RunView; node: GraphNode; step: StepView };
 /** `said` stands above already. */
 type StepDetailProps = StepOf & { said: string | null };
 
-function StepDetail({ workspaceId, run, node, step, said }: StepDetailProps) {
-  const cache = useQueryClient();
-  const role = useRole(workspaceId);
-  const clear = useMutation({
-    mutationFn: (port: string) =>
-      client.runs.clearOverride.mutate({ workspaceId, runId: run.id, nodeId: node.id, path: step.path, port }),
-    onSuccess: async () => {
-      refreshRun(workspaceId, run.id);
-      await cache.invalidateQueries({ queryKey: ['run-steps', workspaceId, run.id] });
-      await cache.invalidateQueries({ queryKey: ['run-value', workspaceId, run.id] });
-    },
-    onError: (error) => toast({ title: problemOf(error).message, tone: 'danger' }),
-  });
-  const outputs = Object.entries(step.outputs) as [string, OutputView][];
+function StepDetail({ said, ...of }: StepDetailProps) {
+  const { workspaceId, run, nodeId, step } = of;
   return (
     <div className="grid gap-4">
       <p className="facts">
@@ -196,36 +164,13 @@ function StepDetail({ workspaceId, run, node, step, said }: StepDetailProps) {
       {step.error && (
         <ErrorCard
           problem={step.error}
-          actions={<RetryButton workspaceId={workspaceId} runId={run.id} nodeId={node.id} path={step.path} />}
+          actions={<RetryButton workspaceId={workspaceId} runId={run.id} nodeId={nodeId} path={step.path} />}
         />
       )}
-      {step.overridden && (
-        <div className="row flex-wrap">
-          <Badge tone="info">
-            <Icon name="pencil" size={12} />
-            Corrected by a person
-          </Badge>
-          {atLeast(role, 'editor') &&
-            outputs
-              .filter(([, output]) => CORRECTABLE.has(output.type as PortType))
-              .map(([port]) => (
-                <Button key={port} size="xs" busy={clear.isPending} onClick={() => clear.mutate(port)}>
-                  Back to what the step made
-                </Button>
-              ))}
-        </div>
-      )}
+      <Corrected {...of} />
       <div className="outs">
-        {outputs.map(([port, output]) => (
-          <OutputBox
-            key={port}
-            workspaceId={workspaceId}
-            run={run}
-            node={node}
-            step={step}
-            port={port}
-            output={output}
-          />
+        {outputsOf(step).map(([port, output]) => (
+          <OutputBox key={port} {...of} port={port} output={output} />
         ))}
       </div>
     </div>
@@ -234,43 +179,12 @@ function StepDetail({ workspaceId, run, node, step, said }: StepDetailProps) {
 
 type OutputBoxProps = StepOf & { port: string; output: OutputView };
 
-/** One output, whole: loaded when the step view holds only its beginning. */
-function OutputBox({ workspaceId, run, node, step, port, output }: OutputBoxProps) {
-  const cache = useQueryClient();
-  const role = useRole(workspaceId);
+/** One output with its name, size and a way to save it. */
+function OutputBox(props: OutputBoxProps) {
+  const { workspaceId, run, nodeId, step, port, output } = props;
   const type = output.type as PortType;
-  const source = useSource(workspaceId, run, node.id, step.path);
-  const whole = useQuery({
-    queryKey: ['run-value', workspaceId, run.id, node.id, step.path, port, output.digest],
-    enabled: output.truncated,
-    staleTime: Number.POSITIVE_INFINITY,
-    queryFn: async () => {
-      const { value } = await client.runs.value.query({
-        workspaceId,
-        runId: run.id,
-        nodeId: node.id,
-        path: step.path,
-        port,
-      });
-      return value;
-    },
-  });
-  const value = output.truncated ? whole.data : output.value;
-  const zip = `/api/runs/${run.id}/outputs.zip?workspaceId=${workspaceId}&node=${node.id}&path=${step.path.join('.')}&port=${port}`;
-  const save = async (next: unknown) => {
-    await client.runs.override.mutate({
-      workspaceId,
-      runId: run.id,
-      nodeId: node.id,
-      path: step.path,
-      port,
-      value: next as Inputs['runs']['override']['value'],
-    });
-    toast({ title: 'Correction saved', text: 'What follows is made again from it.', tone: 'success' });
-    refreshRun(workspaceId, run.id);
-    void cache.invalidateQueries({ queryKey: ['runs', workspaceId] });
-    await cache.invalidateQueries({ queryKey: ['run-steps', workspaceId, run.id] });
-  };
+  const { value } = useOutputValue(props);
+  const zip = `/api/runs/${run.id}/outputs.zip?workspaceId=${workspaceId}&node=${nodeId}&path=${step.path.join('.')}&port=${port}`;
   const count = output.list && Array.isArray(value) ? value.length : null;
   return (
     <section aria-label={`Output ${port}`}>
@@ -285,23 +199,7 @@ function OutputBox({ workspaceId, run, node, step, port, output }: OutputBoxProp
           <Icon name="download" />
         </a>
       </header>
-      {output.truncated && whole.isPending ? (
-        <Loading>
-          <Skeleton height={96} />
-        </Loading>
-      ) : whole.error ? (
-        <ErrorOf error={whole.error} onRetry={() => whole.refetch()} />
-      ) : (
-        <ValueView
-          workspaceId={workspaceId}
-          type={type}
-          list={output.list}
-          value={value}
-          recording={type === 'transcript' || type === 'segment' ? source.recording : null}
-          transcript={source.transcript}
-          {...(atLeast(role, 'editor') && CORRECTABLE.has(type) ? { onSave: save } : {})}
-        />
-      )}
+      <OutputValue {...props} />
     </section>
   );
 }
