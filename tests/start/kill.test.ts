@@ -172,7 +172,7 @@ test(
         const slowly = new ReadableStream<Uint8Array>({
           async pull(controller) {
             await sleep(15);
-            const chunk = bytes.subarray(sent, sent + 64 * 1024);
+            const chunk = bytes.subarray(sent, sent + 16 * 1024); // slow enough that no kill finds the whole file sent
             sent += chunk.length;
             if (chunk.length === 0) return controller.close();
             controller.enqueue(chunk);
