@@ -409,7 +409,7 @@ export const ManifestJson = z.strictObject({
       .max(40),
     PortJson,
   ),
-  /** JSON Schema (draft 2020-12) of the config, defaults and form hints (`title`, `unit`, `slider`, `help`, `group`) in it. */
+  /** JSON Schema (draft 2020-12) of the config, defaults and form hints (`title`, `unit`, `slider`, `help`, `group`, `notBelow`, `above`) in it. */
   config: z.record(z.string(), z.json()),
   capabilities: CapabilityDeclaration,
   connection: z.strictObject({ platform: z.string(), scopes: z.array(z.string()) }).optional(),

@@ -1,8 +1,9 @@
 /**
  * Reads the JSON Schema of a node's config into the fields of a form. Pure. Known hints: `title`, `description` or
  * `help`, `unit`, `slider`, `group`, `labels` (value → words), `placeholder`, `step`, and `x-widget`: `recording`,
- * `color`, `textarea`, `segmented`, `list`.
+ * `color`, `textarea`, `segmented`, `list`. What is wrong with a config says runtime/graph, the same as at a run.
  */
+import { resolveConfig } from '../../runtime/graph/config.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 
 export type Json = GraphNode['config'][string];
@@ -50,6 +51,12 @@ export function humanize(name: string): string {
 export function formFields(schema: unknown): FormField[] {
   if (!isObject(schema)) return [];
   return fieldsOf(schema, schema);
+}
+
+/** What is wrong with a config as it would be with what is being typed, by field. */
+export function fieldFaults(schema: unknown, config: Record<string, unknown>): Map<string, string> {
+  const { problems } = resolveConfig(isObject(schema) ? schema : {}, config);
+  return new Map(problems.map(({ field, message }) => [field, message]));
 }
 
 function fieldsOf(schema: Schema, root: Schema): FormField[] {

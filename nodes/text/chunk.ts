@@ -32,7 +32,13 @@ export const manifest = defineManifest({
   config: z
     .strictObject({
       least: z.number().int().min(1).max(20).default(3).meta({ title: 'At least', unit: 'segments', slider: true }),
-      most: z.number().int().min(1).max(20).default(7).meta({ title: 'At most', unit: 'segments', slider: true }),
+      most: z
+        .number()
+        .int()
+        .min(1)
+        .max(20)
+        .default(7)
+        .meta({ title: 'At most', unit: 'segments', slider: true, notBelow: 'least' }),
       minSeconds: z
         .number()
         .min(2)
@@ -44,7 +50,7 @@ export const manifest = defineManifest({
         .min(5)
         .max(900)
         .default(60)
-        .meta({ title: 'Longest', help: 'No segment is longer.', unit: 's', slider: true }),
+        .meta({ title: 'Longest', help: 'No segment is longer.', unit: 's', slider: true, above: 'minSeconds' }),
       engine: z.enum(['auto', 'local', 'openai']).default('auto').meta({
         title: 'Engine',
         help: 'auto: OpenAI or a compatible server where a key is set, else the local engine.',

@@ -1,7 +1,8 @@
 /**
  * A node's config against the JSON Schema of its manifest: fills defaults and says what is wrong, field by field, in
  * words for the person at the form. Covers what `z.toJSONSchema` makes of the types a config may use; a keyword it
- * does not know constrains nothing (the plugin's own schema inside the isolate is stricter).
+ * does not know constrains nothing (the plugin's own schema inside the isolate is stricter). Two keywords are our own:
+ * a number's `meta` names another number beside it with `notBelow` or `above`.
  */
 type Schema = { readonly [key: string]: unknown };
 export type FieldProblem = { field: string; message: string };
@@ -20,6 +21,12 @@ export function resolveConfig(
   });
   return { config: isObject(resolved) ? resolved : {}, problems };
 }
+
+/** What a number's `meta` may say of another beside it, and how that is told. */
+const COMPARED = [
+  ['notBelow', 'Must not be below'],
+  ['above', 'Must be more than'],
+] as const;
 
 type Report = (path: (string | number)[], message: string) => void;
 
@@ -110,6 +117,17 @@ function checkObject(root: Schema, schema: Schema, value: unknown, path: (string
       resolved[name] = isObject(schema.additionalProperties)
         ? check(root, schema.additionalProperties, given, [...path, name], report)
         : given;
+    }
+  }
+  for (const [name, part] of Object.entries(properties) as [string, Schema][]) {
+    const own = resolved[name];
+    if (typeof own !== 'number') continue;
+    for (const [key, words] of COMPARED) {
+      const other = part[key];
+      const bound = typeof other === 'string' ? resolved[other] : undefined;
+      if (typeof bound !== 'number' || (key === 'notBelow' ? own >= bound : own > bound)) continue;
+      const title = (properties as Record<string, Schema>)[String(other)]?.title ?? other;
+      report([...path, name], `${words} “${title}”.`);
     }
   }
   return resolved;

@@ -218,6 +218,25 @@ test('config gets its defaults, at every depth, and complaints by field', () => 
   ]);
 });
 
+test('a number may be bound by another beside it, by its default where that is not set', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      shortest: { type: 'number', title: 'Shortest', default: 8 },
+      longest: { type: 'number', default: 60, above: 'shortest' },
+      most: { type: 'number', default: 8, notBelow: 'shortest' },
+    },
+  };
+  expect(resolveConfig(schema, {}).problems).toEqual([]);
+  expect(resolveConfig(schema, { longest: 8, most: 8 }).problems).toEqual([
+    { field: 'longest', message: 'Must be more than “Shortest”.' },
+  ]);
+  expect(resolveConfig(schema, { shortest: 9, longest: 'x' }).problems).toEqual([
+    { field: 'longest', message: 'Must be a number.' },
+    { field: 'most', message: 'Must not be below “Shortest”.' },
+  ]);
+});
+
 test('every conversion that a wire may show has code', () => {
   const clip = {
     id: 'c',

@@ -306,6 +306,32 @@ describe('settings', () => {
   });
 });
 
+describe('settings that depend on one another', () => {
+  test('are told while they are typed, beside the field they concern, and gone when corrected', async () => {
+    const id = await make('Two fields', graphOf([CHUNK]));
+    await open(id);
+    await select('Chunk');
+    const fault = (field: string) => inField(field).locator('.err');
+    const shortest = inField('minSeconds').getByRole('textbox');
+    await shortest.focus();
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type('90');
+    await fault('maxSeconds').waitFor(SOON);
+    expect(await fault('maxSeconds').textContent()).toBe('Must be more than “Shortest”.');
+    expect((await draftOf(id)).nodes[0]!.config).toEqual({});
+    await page.keyboard.press('Escape');
+    await fault('maxSeconds').waitFor({ state: 'detached', ...SOON });
+    await shortest.fill('60');
+    await shortest.press('Enter');
+    await fault('maxSeconds').waitFor(SOON);
+    await expect.poll(async () => (await draftOf(id)).nodes[0]!.config, SOON).toEqual({ minSeconds: 60 });
+    const most = inField('most').getByRole('textbox');
+    await most.fill('2');
+    await fault('most').waitFor(SOON);
+    expect(await fault('most').textContent()).toBe('Must not be below “At least”.');
+  });
+});
+
 describe('files from the desktop', () => {
   const FIXTURES = path.resolve(import.meta.dirname, '../fixtures');
   /** Carries files in from outside the window, as the system does it, and hovers; `drop` lets them go. */
