@@ -197,6 +197,7 @@ export function BrandKitForm({ workspaceId, brand, mayEdit }: BrandKitFormProps)
         <Part title="Captions">
           <Segmented
             label="Caption style"
+            className="justify-self-start"
             value={kit.captions.style}
             options={CAPTIONS}
             onChange={(style) => change({ captions: { style: style as BrandKit['captions']['style'] } })}

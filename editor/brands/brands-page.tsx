@@ -8,7 +8,7 @@ import { sayProblem } from '../pipelines/pipelines-page.tsx';
 import { atLeast, useRole } from '../session/session.ts';
 import { Page } from '../shell/page.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
-import { Confirm, Dialog } from '../ui/dialog.tsx';
+import { Confirm, FormDialog } from '../ui/dialog.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
 import { Field, Input } from '../ui/field.tsx';
 import { Menu } from '../ui/menu.tsx';
@@ -127,35 +127,27 @@ function NewBrand({ workspaceId, onClose }: { workspaceId: string; onClose: () =
     if (name.trim() !== '') create.mutate();
   };
   return (
-    <Dialog
+    <FormDialog
       open={true}
       onClose={onClose}
       title="New brand"
-      footer={
-        <>
-          <Button look="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button look="main" type="submit" form="new-brand" busy={create.isPending} disabled={name.trim() === ''}>
-            Make brand
-          </Button>
-        </>
-      }
+      act="Make brand"
+      busy={create.isPending}
+      ready={name.trim() !== ''}
+      error={create.error}
+      onSubmit={submit}
     >
-      <form id="new-brand" onSubmit={submit} className="grid gap-3 mt-2">
-        {create.error && <ErrorOf error={create.error} />}
-        <Field label="Name" help="As people know it: on pages, thumbnails and in feeds.">
-          {({ id, describedBy }) => (
-            <Input
-              id={id}
-              aria-describedby={describedBy}
-              maxLength={80}
-              value={name}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-      </form>
-    </Dialog>
+      <Field label="Name" help="As people know it: on pages, thumbnails and in feeds.">
+        {({ id, describedBy }) => (
+          <Input
+            id={id}
+            aria-describedby={describedBy}
+            maxLength={80}
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        )}
+      </Field>
+    </FormDialog>
   );
 }

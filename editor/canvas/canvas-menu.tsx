@@ -3,6 +3,7 @@ import { type ReactElement, useState } from 'react';
 import { useReactFlow } from 'reactflow';
 import { sectionKey } from '../commands/command.ts';
 import { leaveOutFailed } from '../commands/edit.ts';
+import { readClipboard } from '../ui/clipboard.ts';
 import { ContextMenu, type MenuItem } from '../ui/menu.tsx';
 import { toast } from '../ui/toast.tsx';
 import { useActs } from './acts.ts';
@@ -106,7 +107,7 @@ function useOtherItems(target: Target, place: { x: number; y: number }): MenuIte
           icon: 'clipboard-paste',
           keys: 'mod+v',
           onSelect: () =>
-            void navigator.clipboard.readText().then(
+            void readClipboard().then(
               (text) => {
                 if (!acts.paste(text, at())) toast({ title: 'The clipboard holds no nodes' });
               },

@@ -6,6 +6,7 @@ import { setField } from '../commands/edit.ts';
 import { type FormField, shownValue } from '../inspector/form-schema.ts';
 import { readRecording } from '../inspector/read-recording.ts';
 import { Select, Switch } from '../ui/field.tsx';
+import { useIncoming } from './drop-recording.tsx';
 import { useEditor, useEditorStore } from './store.ts';
 
 export function NodeField({ node, field }: { node: GraphNode; field: FormField }) {
@@ -49,15 +50,16 @@ export function NodeField({ node, field }: { node: GraphNode; field: FormField }
             );
           }}
         >
-          {field.kind === 'recording' ? <RecordingName value={value} /> : shownValue(field, value)}
+          {field.kind === 'recording' ? <RecordingName node={node.id} value={value} /> : shownValue(field, value)}
         </button>
       )}
     </div>
   );
 }
 
-/** The file's name of a stored recording, the address of another. */
-function RecordingName({ value }: { value: unknown }) {
+/** The file's name of a stored recording or of one on its way, the address of another. */
+function RecordingName({ node, value }: { node: string; value: unknown }) {
+  const incoming = useIncoming(node);
   const workspaceId = useEditor((state) => state.workspaceId);
   const chosen = readRecording(value);
   const stored = chosen && 'asset' in chosen ? chosen.asset : null;
@@ -66,6 +68,7 @@ function RecordingName({ value }: { value: unknown }) {
     enabled: stored !== null,
     staleTime: Number.POSITIVE_INFINITY,
   });
+  if (incoming) return incoming.name;
   if (!chosen) return 'Choose';
   return 'url' in chosen ? chosen.url.replace(/^https?:\/\//, '') : (data?.asset.name ?? 'From the library');
 }

@@ -2,6 +2,7 @@
 import type { ReactElement } from 'react';
 import { copyText, duplicate } from '../commands/clipboard.ts';
 import { remove } from '../commands/remove.ts';
+import { writeClipboard } from '../ui/clipboard.ts';
 import { Menu, type MenuItem } from '../ui/menu.tsx';
 import { toast } from '../ui/toast.tsx';
 import { useActs } from './acts.ts';
@@ -51,7 +52,7 @@ export function useNodeItems(node: string): MenuItem[] {
     onSelect: () => {
       const text = copyText(store.getState().graph, targets());
       if (text === null) return;
-      void navigator.clipboard.writeText(text).then(
+      void writeClipboard(text).then(
         () => toast({ title: 'Copied as JSON' }),
         () => toast({ title: 'The browser did not allow copying', tone: 'warning' }),
       );

@@ -2,6 +2,7 @@
 import './media.css';
 import { useMemo } from 'react';
 import { IconButton } from '../ui/button.tsx';
+import { writeClipboard } from '../ui/clipboard.ts';
 import { bytes } from '../ui/format.ts';
 import { toast } from '../ui/toast.tsx';
 
@@ -9,10 +10,11 @@ const LONGEST = 40_000;
 
 export function JsonView({ value, title }: { value: unknown; title?: string }) {
   const text = useMemo(() => JSON.stringify(value, null, '\t') ?? 'nothing', [value]);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    toast({ title: 'Copied', tone: 'success' });
-  };
+  const copy = () =>
+    writeClipboard(text).then(
+      () => toast({ title: 'Copied', tone: 'success' }),
+      () => toast({ title: 'The browser did not allow copying', tone: 'warning' }),
+    );
   return (
     <div className="relative">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling area is reached by keyboard */}

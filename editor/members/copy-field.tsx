@@ -1,6 +1,7 @@
 /** Something to take along, shown once: selected by a click, copied by the button. */
 import { useState } from 'react';
 import { Button } from '../ui/button.tsx';
+import { writeClipboard } from '../ui/clipboard.ts';
 import { Field } from '../ui/field.tsx';
 import { announce } from '../ui/live.tsx';
 
@@ -8,7 +9,7 @@ export function CopyField({ label, value, className = '' }: { label: string; val
   const [copied, setCopied] = useState(false);
   const copy = async () => {
     try {
-      await navigator.clipboard.writeText(value);
+      await writeClipboard(value);
       setCopied(true);
       announce(`${label} copied.`);
       setTimeout(() => setCopied(false), 3000);

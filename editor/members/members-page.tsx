@@ -9,7 +9,7 @@ import { atLeast, meQuery, ROLES, type Role, roleLabel, useRole } from '../sessi
 import { date, dateTime, exact } from '../shell/dates.ts';
 import { Page } from '../shell/page.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
-import { Confirm, Dialog } from '../ui/dialog.tsx';
+import { Confirm, Dialog, FormDialog } from '../ui/dialog.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
 import { Checkbox, Field, Input, Select } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
@@ -79,7 +79,7 @@ export function MembersPage() {
                 <div className="t-12 muted cut">{member.email}</div>
               </div>
               <span className="t-12 muted hide-phone" title={exact(member.since)}>
-                since {date(member.since)}
+                since {date(member.since).replace(/^[TY]/, (letter) => letter.toLowerCase())}
               </span>
               <div className="text-right w-36 max-sm:w-24">
                 <div>{roleLabel(member.role)}</div>
@@ -243,49 +243,41 @@ function Invite({ workspaceId, brands, onClose }: { workspaceId: string; brands:
       </Dialog>
     );
   return (
-    <Dialog
+    <FormDialog
       open={true}
       onClose={onClose}
       title="Invite somebody"
-      footer={
-        <>
-          <Button look="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button look="main" type="submit" form="invite" busy={invite.isPending} disabled={email.trim() === ''}>
-            Make the link
-          </Button>
-        </>
-      }
+      act="Make the link"
+      busy={invite.isPending}
+      ready={email.trim() !== ''}
+      error={invite.error}
+      onSubmit={submit}
     >
-      <form id="invite" onSubmit={submit} className="grid gap-4 mt-2">
-        {invite.error && <ErrorOf error={invite.error} />}
-        <Field label="E-mail" help="Their account is made for this address.">
-          {({ id, describedBy }) => (
-            <Input
-              id={id}
-              aria-describedby={describedBy}
-              type="email"
-              maxLength={320}
-              value={email}
-              onChange={(event) => setEmail(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Role" help={INVITED.find(({ value }) => value === role)?.note}>
-          {({ id, describedBy }) => (
-            <Select
-              id={id}
-              describedBy={describedBy}
-              value={role}
-              options={INVITED.map(({ value, label }) => ({ value, label }))}
-              onChange={(value) => setRole(value as InvitedRole)}
-            />
-          )}
-        </Field>
-        <BrandChoice brands={brands} value={chosen} onChange={setChosen} />
-      </form>
-    </Dialog>
+      <Field label="E-mail" help="Their account is made for this address.">
+        {({ id, describedBy }) => (
+          <Input
+            id={id}
+            aria-describedby={describedBy}
+            type="email"
+            maxLength={320}
+            value={email}
+            onChange={(event) => setEmail(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label="Role" help={INVITED.find(({ value }) => value === role)?.note}>
+        {({ id, describedBy }) => (
+          <Select
+            id={id}
+            describedBy={describedBy}
+            value={role}
+            options={INVITED.map(({ value, label }) => ({ value, label }))}
+            onChange={(value) => setRole(value as InvitedRole)}
+          />
+        )}
+      </Field>
+      <BrandChoice brands={brands} value={chosen} onChange={setChosen} />
+    </FormDialog>
   );
 }
 

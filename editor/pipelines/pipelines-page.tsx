@@ -11,7 +11,7 @@ import { atLeast, useRole } from '../session/session.ts';
 import { dateTime, exact } from '../shell/dates.ts';
 import { Page } from '../shell/page.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
-import { Dialog } from '../ui/dialog.tsx';
+import { FormDialog } from '../ui/dialog.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
 import { Field, Input } from '../ui/field.tsx';
 import { ago, plural } from '../ui/format.ts';
@@ -287,38 +287,30 @@ function Rename({ row, workspaceId, onClose, onDone }: RenameProps) {
     if (name.trim() !== '') rename.mutate();
   };
   return (
-    <Dialog
+    <FormDialog
       open={true}
       onClose={onClose}
       title="Rename the pipeline"
-      footer={
-        <>
-          <Button look="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button look="main" type="submit" form="rename" busy={rename.isPending} disabled={name.trim() === ''}>
-            Rename
-          </Button>
-        </>
-      }
+      act="Rename"
+      busy={rename.isPending}
+      ready={name.trim() !== ''}
+      error={rename.error}
+      onSubmit={submit}
     >
-      <form id="rename" onSubmit={submit} className="grid gap-3 mt-2">
-        {rename.error && <ErrorOf error={rename.error} />}
-        <Field label="Name">
-          {({ id }) => <Input id={id} maxLength={120} value={name} onChange={(event) => setName(event.target.value)} />}
-        </Field>
-        <Field label="What it is for" help="One sentence, shown in the list.">
-          {({ id, describedBy }) => (
-            <Input
-              id={id}
-              aria-describedby={describedBy}
-              maxLength={300}
-              value={description}
-              onChange={(event) => setDescription(event.target.value)}
-            />
-          )}
-        </Field>
-      </form>
-    </Dialog>
+      <Field label="Name">
+        {({ id }) => <Input id={id} maxLength={120} value={name} onChange={(event) => setName(event.target.value)} />}
+      </Field>
+      <Field label="What it is for" help="One sentence, shown in the list.">
+        {({ id, describedBy }) => (
+          <Input
+            id={id}
+            aria-describedby={describedBy}
+            maxLength={300}
+            value={description}
+            onChange={(event) => setDescription(event.target.value)}
+          />
+        )}
+      </Field>
+    </FormDialog>
   );
 }

@@ -3,14 +3,15 @@ import './runs.css';
 import '../canvas/node.css';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
-import { flowOrder } from '../../runtime/graph/frames.ts';
+import { useState } from 'react';
+import { flowOrder } from '../../runtime/graph/flow.ts';
 import { client, type Inputs } from '../api.ts';
 import { useCurrentBrand } from '../brands/current-brand.ts';
 import { mediaAddress } from '../media/address.ts';
 import { problemOf } from '../problem.ts';
 import type { NodeView, RunView } from '../run-view.ts';
 import { atLeast, useRole } from '../session/session.ts';
+import { useClock } from '../shell/clock.ts';
 import { dateTime, exact } from '../shell/dates.ts';
 import { useTitle } from '../shell/page.tsx';
 import { Button } from '../ui/button.tsx';
@@ -255,13 +256,7 @@ function inputsOf(run: RunView): NonNullable<Inputs['runs']['start']['inputs']> 
 
 /** Seconds since the start, counting while it runs. */
 function useElapsed(run: RunView): number {
-  const [now, setNow] = useState(Date.now());
-  const running = run.state === 'running';
-  useEffect(() => {
-    if (!running) return;
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, [running]);
+  const now = useClock(run.state === 'running', 1000);
   const end = run.endedAt ? new Date(run.endedAt).getTime() : now;
   return Math.max(0, (end - new Date(run.startedAt).getTime()) / 1000);
 }

@@ -1,12 +1,13 @@
 /** When each step of a run worked, as bars on one axis, with the reason beside them. A row opens its step. */
 import './runs.css';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useRef } from 'react';
 import type { ManifestJson } from '../../nodes/contract.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { client } from '../api.ts';
 import { headState } from '../canvas/node-state.ts';
 import type { NodeView, RunView, StepView } from '../run-view.ts';
+import { useClock } from '../shell/clock.ts';
 import { timecode } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { pack, ticks } from './timeline.ts';
@@ -41,7 +42,7 @@ export function useFreshSteps(key: readonly unknown[], view: NodeView | undefine
 }
 
 export function RunTimeline({ workspaceId, run, nodes, chosen, onShow }: RunTimelineProps) {
-  const now = useClock(run.state === 'running');
+  const now = useClock(run.state === 'running', 500);
   const begin = new Date(run.startedAt).getTime();
   const end = Math.max(run.endedAt ? new Date(run.endedAt).getTime() : now, begin + 1000);
   // A little air at the right for the words of the last bars.
@@ -78,16 +79,6 @@ export function RunTimeline({ workspaceId, run, nodes, chosen, onShow }: RunTime
       ))}
     </section>
   );
-}
-
-function useClock(on: boolean): number {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    if (!on) return;
-    const timer = setInterval(() => setNow(Date.now()), 500);
-    return () => clearInterval(timer);
-  }, [on]);
-  return now;
 }
 
 type RowProps = {

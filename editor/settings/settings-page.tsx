@@ -9,7 +9,7 @@ import { atLeast, meQuery, ROLES, type Role, roleLabel, useRole } from '../sessi
 import { date, dateTime, exact } from '../shell/dates.ts';
 import { Page } from '../shell/page.tsx';
 import { Button } from '../ui/button.tsx';
-import { Confirm, Dialog } from '../ui/dialog.tsx';
+import { Confirm, Dialog, FormDialog } from '../ui/dialog.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
 import { Field, Input, Select } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
@@ -217,51 +217,43 @@ function SetKey({ workspaceId, service, onClose, onDone }: SetKeyProps) {
     if (value.trim() !== '') store.mutate();
   };
   return (
-    <Dialog
+    <FormDialog
       open={true}
       onClose={onClose}
       title={`Key of ${label}`}
-      footer={
-        <>
-          <Button look="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button look="main" type="submit" form="set-key" busy={store.isPending} disabled={value.trim() === ''}>
-            Store key
-          </Button>
-        </>
-      }
+      act="Store key"
+      busy={store.isPending}
+      ready={value.trim() !== ''}
+      error={store.error}
+      onSubmit={submit}
     >
-      <form id="set-key" onSubmit={submit} className="grid gap-4 mt-2">
-        {store.error && <ErrorOf error={store.error} />}
-        <Field label="Key" help="Stored sealed. It cannot be read again, only replaced.">
+      <Field label="Key" help="Stored sealed. It cannot be read again, only replaced.">
+        {({ id, describedBy }) => (
+          <Input
+            id={id}
+            aria-describedby={describedBy}
+            type="password"
+            autoComplete="off"
+            value={value}
+            onChange={(event) => setValue(event.target.value)}
+          />
+        )}
+      </Field>
+      {base && (
+        <Field label="Address" help="Only for another server, a local one included. Empty: OpenAI's own.">
           {({ id, describedBy }) => (
             <Input
               id={id}
               aria-describedby={describedBy}
-              type="password"
-              autoComplete="off"
-              value={value}
-              onChange={(event) => setValue(event.target.value)}
+              type="url"
+              placeholder="https://api.openai.com/v1"
+              value={baseUrl}
+              onChange={(event) => setBaseUrl(event.target.value)}
             />
           )}
         </Field>
-        {base && (
-          <Field label="Address" help="Only for another server, a local one included. Empty: OpenAI's own.">
-            {({ id, describedBy }) => (
-              <Input
-                id={id}
-                aria-describedby={describedBy}
-                type="url"
-                placeholder="https://api.openai.com/v1"
-                value={baseUrl}
-                onChange={(event) => setBaseUrl(event.target.value)}
-              />
-            )}
-          </Field>
-        )}
-      </form>
-    </Dialog>
+      )}
+    </FormDialog>
   );
 }
 
@@ -361,39 +353,31 @@ function NewToken({ workspaceId, onClose, onDone }: NewTokenProps) {
       </Dialog>
     );
   return (
-    <Dialog
+    <FormDialog
       open={true}
       onClose={onClose}
       title="New API token"
-      footer={
-        <>
-          <Button look="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button look="main" type="submit" form="new-token" busy={create.isPending} disabled={name.trim() === ''}>
-            Make token
-          </Button>
-        </>
-      }
+      act="Make token"
+      busy={create.isPending}
+      ready={name.trim() !== ''}
+      error={create.error}
+      onSubmit={submit}
     >
-      <form id="new-token" onSubmit={submit} className="grid gap-4 mt-2">
-        {create.error && <ErrorOf error={create.error} />}
-        <Field label="What it is for">
-          {({ id }) => <Input id={id} maxLength={80} value={name} onChange={(event) => setName(event.target.value)} />}
-        </Field>
-        <Field label="Role" help={ROLES.find(({ value }) => value === role)?.note}>
-          {({ id, describedBy }) => (
-            <Select
-              id={id}
-              describedBy={describedBy}
-              value={role}
-              options={ROLES.filter(({ value }) => atLeast(own, value)).map(({ value, label }) => ({ value, label }))}
-              onChange={(value) => setRole(value as Role)}
-            />
-          )}
-        </Field>
-      </form>
-    </Dialog>
+      <Field label="What it is for">
+        {({ id }) => <Input id={id} maxLength={80} value={name} onChange={(event) => setName(event.target.value)} />}
+      </Field>
+      <Field label="Role" help={ROLES.find(({ value }) => value === role)?.note}>
+        {({ id, describedBy }) => (
+          <Select
+            id={id}
+            describedBy={describedBy}
+            value={role}
+            options={ROLES.filter(({ value }) => atLeast(own, value)).map(({ value, label }) => ({ value, label }))}
+            onChange={(value) => setRole(value as Role)}
+          />
+        )}
+      </Field>
+    </FormDialog>
   );
 }
 

@@ -4,9 +4,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 import { client } from '../api.ts';
 import { meQuery } from '../session/session.ts';
-import { Button } from '../ui/button.tsx';
-import { Dialog } from '../ui/dialog.tsx';
-import { ErrorOf } from '../ui/error-card.tsx';
+import { FormDialog } from '../ui/dialog.tsx';
 import { Field, Input } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Menu } from '../ui/menu.tsx';
@@ -61,28 +59,20 @@ function NewWorkspace({ open, onClose }: { open: boolean; onClose: () => void })
     if (name.trim() !== '') create.mutate(name.trim());
   };
   return (
-    <Dialog
+    <FormDialog
       open={open}
       onClose={onClose}
       title="New workspace"
       lead="It has its own pipelines, recordings, brands, members and keys. Nothing is shared with the others."
-      footer={
-        <>
-          <Button look="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button look="main" type="submit" form="new-workspace" busy={create.isPending} disabled={name.trim() === ''}>
-            Make workspace
-          </Button>
-        </>
-      }
+      act="Make workspace"
+      busy={create.isPending}
+      ready={name.trim() !== ''}
+      error={create.error}
+      onSubmit={submit}
     >
-      <form id="new-workspace" onSubmit={submit} className="grid gap-3 mt-3">
-        {create.error && <ErrorOf error={create.error} />}
-        <Field label="Name">
-          {({ id }) => <Input id={id} maxLength={80} value={name} onChange={(event) => setName(event.target.value)} />}
-        </Field>
-      </form>
-    </Dialog>
+      <Field label="Name">
+        {({ id }) => <Input id={id} maxLength={80} value={name} onChange={(event) => setName(event.target.value)} />}
+      </Field>
+    </FormDialog>
   );
 }

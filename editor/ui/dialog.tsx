@@ -1,7 +1,8 @@
 /** Dialogs: a title, a body, the acts at the end with the main one last. A sheet from below on phones. */
 import { Dialog as RadixDialog } from 'radix-ui';
-import { type ReactNode, useState } from 'react';
+import { type FormEvent, type ReactNode, useId, useState } from 'react';
 import { Button } from './button.tsx';
+import { ErrorOf } from './error-card.tsx';
 
 type DialogProps = {
   open: boolean;
@@ -47,6 +48,42 @@ type ConfirmProps = {
   danger?: boolean;
   onAct: () => Promise<unknown> | unknown;
 };
+
+type FormDialogProps = Omit<DialogProps, 'footer' | 'large'> & {
+  /** The act in words, on the main button. */
+  act: string;
+  busy: boolean;
+  /** Whether there is enough to send. */
+  ready: boolean;
+  error: unknown;
+  onSubmit: (event: FormEvent) => void;
+};
+
+/** A few fields and the act they are for. */
+export function FormDialog({ act, busy, ready, error, onSubmit, onClose, children, ...rest }: FormDialogProps) {
+  const form = useId();
+  return (
+    <Dialog
+      onClose={onClose}
+      {...rest}
+      footer={
+        <>
+          <Button look="quiet" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button look="main" type="submit" form={form} busy={busy} disabled={!ready}>
+            {act}
+          </Button>
+        </>
+      }
+    >
+      <form id={form} onSubmit={onSubmit} className="grid gap-4 mt-2">
+        {Boolean(error) && <ErrorOf error={error} />}
+        {children}
+      </form>
+    </Dialog>
+  );
+}
 
 /** Asks before something that cannot be undone. `act` names the deed: "Delete pipeline". */
 export function Confirm({ open, onClose, title, lead, act, danger, onAct }: ConfirmProps) {
