@@ -163,6 +163,8 @@ export const PORT_TYPES = {
   number: z.number(),
   boolean: z.boolean(),
   json: z.json(),
+  /** Whatever is wired in; `same` ties ports of a node together (runtime/graph/resolve.ts). */
+  any: z.json(),
 } as const;
 export type PortType = keyof typeof PORT_TYPES;
 
@@ -183,6 +185,7 @@ export const PORT_LOOK: Record<PortType, { shape: PortShape; token: string; labe
   number: { shape: 'ring', token: '--port-data', label: 'number' },
   boolean: { shape: 'ring', token: '--port-data', label: 'yes or no' },
   json: { shape: 'ring', token: '--port-data', label: 'data' },
+  any: { shape: 'ring', token: '--port-data', label: 'anything' },
 };
 
 /** Safe conversions, shown as a chip on the wire. Their code is `runtime/graph/convert.ts`. */
@@ -209,8 +212,10 @@ export type Port<T extends PortType = PortType, L extends boolean = boolean, O e
   optional: O;
   title: string | null;
   help: string | null;
+  same?: string;
 };
-type PortOptions = { title?: string; help?: string };
+/** `same`: ports of type `any` with one name here carry one type, that of the first wire into any of them. */
+type PortOptions = { title?: string; help?: string; same?: string };
 
 type PortMaker<T extends PortType> = {
   (options?: PortOptions): Port<T, false, false>;
@@ -225,6 +230,7 @@ function maker<T extends PortType>(type: T): PortMaker<T> {
     optional,
     title: options.title ?? null,
     help: options.help ?? null,
+    ...(options.same === undefined ? {} : { same: options.same }),
   });
   return Object.assign((options?: PortOptions) => make(false, false, options), {
     list: (options?: PortOptions) => make(true, false, options),
@@ -244,6 +250,7 @@ export const PortJson = z.strictObject({
   optional: z.boolean(),
   title: z.string().max(60).nullable(),
   help: z.string().max(300).nullable(),
+  same: z.string().max(40).optional(),
 });
 export type PortJson = z.infer<typeof PortJson>;
 
@@ -313,6 +320,18 @@ export const CapabilityDeclaration = z.strictObject({
 });
 export type CapabilityDeclaration = z.infer<typeof CapabilityDeclaration>;
 
+/**
+ * Ports that the person adds: `field` of the config lists them as `{ name, title?, type?, list? }`; the other facts are
+ * those of each port that does not say its own. `name` becomes the port's name (a letter, then letters and digits).
+ */
+export const MorePorts = z.strictObject({
+  field: z.string().max(60),
+  type: z.enum(Object.keys(PORT_TYPES) as [PortType, ...PortType[]]),
+  optional: z.boolean(),
+  same: z.string().max(40).optional(),
+});
+export type MorePorts = z.infer<typeof MorePorts>;
+
 export type Example<C, I, O> = {
   config?: C;
   inputs: I;
@@ -345,6 +364,9 @@ export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends
   config: C;
   capabilities: CapabilityDeclaration;
   connection?: { platform: string; scopes: string[] };
+  morePorts?: { inputs?: MorePorts; outputs?: MorePorts };
+  /** Pure and quicker to run again than to look up: its results are not kept for reuse. */
+  cheap?: boolean;
   /** Names of config fields drawn on the node itself, at most four. */
   fields: string[];
   /** Attempts and time-outs; the runtime's defaults where absent. */
@@ -413,6 +435,8 @@ export const ManifestJson = z.strictObject({
   config: z.record(z.string(), z.json()),
   capabilities: CapabilityDeclaration,
   connection: z.strictObject({ platform: z.string(), scopes: z.array(z.string()) }).optional(),
+  morePorts: z.strictObject({ inputs: MorePorts.optional(), outputs: MorePorts.optional() }).optional(),
+  cheap: z.boolean().optional(),
   fields: z.array(z.string()).max(4),
   limits: z
     .strictObject({

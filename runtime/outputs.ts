@@ -43,5 +43,7 @@ export async function storeOutputs(
     }
     outputs[name] = await values.store(parsed.data, port.list);
   }
+  const lengths = new Set(Object.values(outputs).flatMap(({ count }) => count ?? []));
+  if (manifest.shape === 'pair' && lengths.size > 1) return refuse('gave back lists of different lengths.');
   return { outputs };
 }

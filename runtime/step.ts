@@ -36,6 +36,7 @@ import { resolveConfig } from './graph/config.ts';
 import { convert } from './graph/convert.ts';
 import { ERROR_PORT, type Graph } from './graph/graph.ts';
 import type { Plan, PlanNode } from './graph/plan.ts';
+import type { NodeManifests } from './graph/resolve.ts';
 import { storeOutputs } from './outputs.ts';
 import { declaredKit, reuseForSeconds, reuseKey } from './reuse.ts';
 import type { Json, Sandbox } from './sandbox/sandbox.ts';
@@ -43,7 +44,14 @@ import { verdictOn } from './settle.ts';
 import type { Values } from './values.ts';
 
 /** What does not change while a run goes on; kept by the worker. */
-export type RunPlan = { graph: Graph; plan: Plan; pins: Record<string, { version: string }>; kit: BrandKit };
+export type RunPlan = {
+  graph: Graph;
+  plan: Plan;
+  pins: Record<string, { version: string }>;
+  kit: BrandKit;
+  /** Node id → its manifest with the ports it really has in this graph. */
+  manifests: NodeManifests;
+};
 
 export type StepHost = {
   ledger: Ledger;
@@ -356,7 +364,7 @@ class StrandWork {
   }
 
   #portTitle(port: string): string {
-    const title = this.#host.catalogue.plugin(this.#node.type)?.manifest.inputs[port]?.title ?? port;
+    const title = this.#run.manifests.get(this.#node.id)?.inputs[port]?.title ?? port;
     return title.charAt(0).toLowerCase() + title.slice(1);
   }
 
@@ -457,7 +465,8 @@ class StrandWork {
     }
     if (answer.ok) {
       const given = isDry ? (answer.value as { would?: unknown; outputs?: unknown }) : { outputs: answer.value };
-      const checked = await storeOutputs(this.#node.name, manifest, given.outputs, this.#stores.values);
+      const ports = this.#run.manifests.get(this.#node.id) ?? manifest;
+      const checked = await storeOutputs(this.#node.name, ports, given.outputs, this.#stores.values);
       if ('error' in checked) return { kind: 'result', result: this.#failed(item, checked.error) };
       const said = [...facts].map(([name, value]) => ({ name, value }));
       const result = await this.#done(

@@ -15,6 +15,7 @@ import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.t
 import type { BrandKit } from '../nodes/contract.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
+import { resolveNodes } from './graph/resolve.ts';
 import { carryStrand, type RunPlan, type StepHost } from './step.ts';
 import { workspaceStores } from './values.ts';
 
@@ -265,6 +266,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         plan: plan as Plan,
         pins: pins as RunPlan['pins'],
         kit: kit as BrandKit,
+        manifests: resolveNodes(graph as Graph, options.catalogue.manifests),
       } satisfies RunPlan);
     plans.delete(id); // to the young end
     plans.set(id, found);

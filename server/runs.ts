@@ -11,7 +11,7 @@ import { LONGEST_VALUE_BYTES, loadValue, storeValue } from '../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
 import { dependentsOf, firstSteps, isTrouble, rebuild } from '../runtime/graph/advance.ts';
-import { downstreamOf } from '../runtime/graph/frames.ts';
+import { downstreamOf } from '../runtime/graph/flow.ts';
 import { Graph } from '../runtime/graph/graph.ts';
 import { planOf } from '../runtime/graph/plan.ts';
 import { problems } from '../runtime/graph/validate.ts';

@@ -1,7 +1,7 @@
 /** What every card on the canvas is framed by: its name, ports, mark, the bar above, the grip, and its look from afar. */
 import { useRef } from 'react';
-import { ERROR_OUTPUT } from '../../runtime/graph/frames.ts';
 import { ERROR_PORT, type GraphNode } from '../../runtime/graph/graph.ts';
+import { ERROR_OUTPUT } from '../../runtime/graph/resolve.ts';
 import { rename, resize } from '../commands/edit.ts';
 import { IconButton } from '../ui/button.tsx';
 import { Icon } from '../ui/icon.tsx';

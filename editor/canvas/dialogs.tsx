@@ -22,7 +22,7 @@ import { RecordingPicker } from '../uploads/recording-picker.tsx';
 import { useActs } from './acts.ts';
 import { ProblemList } from './problems.tsx';
 import { matchScore } from './rank.ts';
-import { problemsOnce, type RunRequest, useEditor, useEditorStore } from './store.ts';
+import { manifestIn, problemsOnce, type RunRequest, useEditor, useEditorStore } from './store.ts';
 import { openInputs, useRunFrom } from './use-run.ts';
 
 export function Dialogs({ act }: { act: Record<ShortcutId, () => void> }) {
@@ -252,7 +252,7 @@ function VersionsDialog({ onClose }: { onClose: () => void }) {
 
 function LargeDialog({ node: id, onClose }: { node: string; onClose: () => void }) {
   const node = useEditor((state) => state.graph.nodes.find((other) => other.id === id));
-  const manifest = useEditor((state) => state.catalogue.get(node?.type ?? ''));
+  const manifest = useEditor((state) => manifestIn(state, id));
   const run = useEditor((state) => state.run);
   if (!node || !manifest) return null;
   return (

@@ -4,14 +4,13 @@ import { PORT_LOOK } from '../../nodes/contract.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { checkWire } from '../../runtime/graph/wires.ts';
 import { parseHandle, portOf } from './ports.ts';
-import { useEditor } from './store.ts';
+import { manifestIn, useEditor } from './store.ts';
 import { routeWire } from './wire-route.ts';
 
 export function HeldWire({ fromX, fromY, toX, toY, fromHandle, connectionStatus }: ConnectionLineComponentProps) {
   const hand = parseHandle(fromHandle.id);
   const type = useEditor((state) => {
-    const node = state.graph.nodes.find((other) => other.id === fromHandle.nodeId);
-    return hand ? portOf(state.catalogue.get(node?.type ?? ''), hand.port, hand.side)?.type : undefined;
+    return hand ? portOf(manifestIn(state, fromHandle.nodeId), hand.port, hand.side)?.type : undefined;
   });
   const isOutput = hand?.side !== 'in';
   const reach = isOutput ? -7 : 7;

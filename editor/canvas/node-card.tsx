@@ -17,7 +17,7 @@ import { BrokenCard, UnknownCard } from './fallback-cards.tsx';
 import { NodeMedia } from './node-media.tsx';
 import { cardTone, finished, headState, promise, stateSentence } from './node-state.ts';
 import { HEAD_MIDDLE, NODE_WIDTH, placedPorts, portKey, portLabel, WIDE_NODE } from './ports.ts';
-import { framesOnce, problemsOnce, useEditor, wiredOnce } from './store.ts';
+import { framesOnce, manifestIn, problemsOnce, useEditor, wiredOnce } from './store.ts';
 
 export type CardNode = Node<{ node: GraphNode }, 'card'>;
 
@@ -30,7 +30,7 @@ export const NodeCard = memo(function NodeCard({ data: { node } }: NodeProps<Car
 });
 
 function Card({ node }: { node: GraphNode }) {
-  const manifest = useEditor((state) => state.catalogue.get(node.type));
+  const manifest = useEditor((state) => manifestIn(state, node.id));
   const view = useEditor((state) => state.views.get(node.id));
   const runId = useEditor((state) => state.run?.id);
   const workspaceId = useEditor((state) => state.workspaceId);

@@ -3,8 +3,8 @@
  * straight; further ones have a row of their own, inputs before outputs, after the fields.
  */
 import type { ManifestJson, PortJson } from '../../nodes/contract.ts';
-import { ERROR_OUTPUT } from '../../runtime/graph/frames.ts';
 import { ERROR_PORT } from '../../runtime/graph/graph.ts';
+import { ERROR_OUTPUT } from '../../runtime/graph/resolve.ts';
 
 export type Side = 'in' | 'out';
 export type PlacedPort = { name: string; port: PortJson; side: Side; onHead: boolean };

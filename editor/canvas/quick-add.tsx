@@ -8,7 +8,7 @@ import { PortGlyph } from '../ui/parts.tsx';
 import { useActs } from './acts.ts';
 import { portOf } from './ports.ts';
 import { candidates } from './rank.ts';
-import { useEditor, useEditorStore } from './store.ts';
+import { manifestIn, useEditor, useEditorStore } from './store.ts';
 
 export function QuickAddMenu() {
   const store = useEditorStore();
@@ -40,8 +40,7 @@ export function QuickAddMenu() {
   );
   if (!quickAdd) return null;
   const { from } = quickAdd;
-  const source = from && graph.nodes.find((node) => node.id === from.node);
-  const type = from && portOf(catalogue.get(source?.type ?? ''), from.port, from.side)?.type;
+  const type = from && portOf(manifestIn({ graph, catalogue }, from.node), from.port, from.side)?.type;
   const question = type ? `What ${from.side === 'out' ? 'takes' : 'gives'} ${spoken(type)}` : 'Add a node';
   const left = Math.min(quickAdd.screen.x, innerWidth - 280);
   const top = Math.min(quickAdd.screen.y, innerHeight - 360);

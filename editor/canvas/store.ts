@@ -318,6 +318,14 @@ function remembered<R>(compute: (graph: Graph, catalogue: ReadonlyMap<string, Ma
 
 export const framesOnce: (graph: Graph, catalogue: ReadonlyMap<string, ManifestJson>) => Frames =
   remembered(analyseFrames);
+/** A node's manifest with the ports it really has on this canvas; undefined where its type is not installed. */
+export function manifestIn(
+  { graph, catalogue }: Pick<EditorState, 'graph' | 'catalogue'>,
+  node: string,
+): ManifestJson | undefined {
+  return framesOnce(graph, catalogue).manifests.get(node);
+}
+
 export const problemsOnce: (graph: Graph, catalogue: ReadonlyMap<string, ManifestJson>) => Problem[] = remembered(
   (graph, catalogue) => problems(graph, catalogue),
 );

@@ -6,7 +6,7 @@ import type { LooseEnd } from '../commands/add-node.ts';
 import { connect } from '../commands/connect.ts';
 import { announce } from '../ui/live.tsx';
 import { portKey, portLabel, portOf } from './ports.ts';
-import type { EditorStore } from './store.ts';
+import { type EditorStore, manifestIn } from './store.ts';
 
 /** Every port of the graph that the loose end could join, "node/port". */
 export function fittingPorts(graph: Graph, catalogue: ReadonlyMap<string, ManifestJson>, end: LooseEnd): Set<string> {
@@ -14,7 +14,7 @@ export function fittingPorts(graph: Graph, catalogue: ReadonlyMap<string, Manife
   const here: End = { node: end.node, port: end.port };
   for (const node of graph.nodes) {
     if (node.id === end.node) continue;
-    const manifest = catalogue.get(node.type);
+    const manifest = manifestIn({ graph, catalogue }, node.id);
     for (const port of Object.keys((end.side === 'out' ? manifest?.inputs : manifest?.outputs) ?? {})) {
       const there = { node: node.id, port };
       const check =
@@ -66,7 +66,7 @@ export function walkWire(store: EditorStore, by: 1 | -1): void {
   const slash = at.indexOf('/');
   const node = graph.nodes.find((other) => other.id === at.slice(0, slash));
   const port = at.slice(slash + 1);
-  const label = portLabel(port, portOf(catalogue.get(node?.type ?? ''), port, side));
+  const label = portLabel(port, portOf(manifestIn({ graph, catalogue }, at.slice(0, slash)), port, side));
   announce(
     `${node?.name ?? ''}, ${side === 'in' ? 'input' : 'output'} ${label}, fits. ${index + 1} of ${stops.length}`,
   );

@@ -7,7 +7,7 @@ import { conversionBetween } from '../../runtime/graph/wires.ts';
 import type { NodeView } from '../run-view.ts';
 import { finished } from './node-state.ts';
 import { portOf } from './ports.ts';
-import { framesOnce, useEditor } from './store.ts';
+import { framesOnce, manifestIn, useEditor } from './store.ts';
 import type { Rect } from './wire-route.ts';
 import { routeWire } from './wire-route.ts';
 
@@ -21,12 +21,10 @@ export const Wire = memo(function Wire(props: EdgeProps<WireEdge>) {
   const edge = data?.edge;
   const obstacles = data?.obstacles ?? [];
   const fromType = useEditor((state) => {
-    const node = state.graph.nodes.find((other) => other.id === source);
-    return edge ? portOf(state.catalogue.get(node?.type ?? ''), edge.from.port, 'out') : undefined;
+    return edge ? portOf(manifestIn(state, source), edge.from.port, 'out') : undefined;
   });
   const toType = useEditor((state) => {
-    const node = state.graph.nodes.find((other) => other.id === target);
-    return edge ? portOf(state.catalogue.get(node?.type ?? ''), edge.to.port, 'in') : undefined;
+    return edge ? portOf(manifestIn(state, target), edge.to.port, 'in') : undefined;
   });
   const sourceView = useEditor((state) => state.views.get(source));
   const targetView = useEditor((state) => state.views.get(target));

@@ -1,6 +1,6 @@
 /** Adds a node of a type, and where it was asked for from a wire's end, connects it with the first port that fits. */
 import type { ManifestJson } from '../../nodes/contract.ts';
-import type { Catalogue } from '../../runtime/graph/frames.ts';
+import type { Catalogue } from '../../runtime/graph/flow.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { apply, type Operation } from '../../runtime/graph/operations.ts';
 import { checkWire, type End } from '../../runtime/graph/wires.ts';

@@ -1,5 +1,5 @@
 /** Draws a wire, or moves an end of one. What may not be wired gives no operations; the reason is `checkWire`'s. */
-import type { Catalogue } from '../../runtime/graph/frames.ts';
+import type { Catalogue } from '../../runtime/graph/flow.ts';
 import { apply } from '../../runtime/graph/operations.ts';
 import { checkWire, type End } from '../../runtime/graph/wires.ts';
 import { type Command, newId } from './command.ts';

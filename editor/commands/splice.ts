@@ -1,9 +1,9 @@
 /** Puts a node into a wire: the wire ends at it and goes on from it, and what lies to the right makes room. */
-import type { Catalogue } from '../../runtime/graph/frames.ts';
-import { manifestsById } from '../../runtime/graph/frames.ts';
+import type { Catalogue } from '../../runtime/graph/flow.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import type { Size } from '../../runtime/graph/layout.ts';
 import { applyAll, type Operation } from '../../runtime/graph/operations.ts';
+import { resolveNodes } from '../../runtime/graph/resolve.ts';
 import { checkWire } from '../../runtime/graph/wires.ts';
 import { type Command, newId } from './command.ts';
 
@@ -15,7 +15,7 @@ const ACROSS = 46;
 function halves(graph: Graph, { node: id, edge: edgeId, catalogue, ids = newId }: Args): Operation[] | undefined {
   const edge = graph.edges.find((other) => other.id === edgeId);
   const node = graph.nodes.find((other) => other.id === id);
-  const manifest = manifestsById(catalogue).get(node?.type ?? '');
+  const manifest = resolveNodes(graph, catalogue).get(id);
   if (!edge || !node || !manifest || edge.from.node === id || edge.to.node === id) return undefined;
   const index = graph.edges.indexOf(edge);
   const cut: Operation = { op: 'disconnect', edge: edgeId };

@@ -1,8 +1,8 @@
 /** A pipeline drawn small, from its own graph: nodes where they stand, wires in the colours of what they carry. */
 import { useQuery } from '@tanstack/react-query';
 import { PORT_LOOK } from '../../nodes/contract.ts';
-import { manifestsById, outputPort } from '../../runtime/graph/frames.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
+import { outputPort, resolveNodes } from '../../runtime/graph/resolve.ts';
 import { catalogueQuery } from '../runs/source.ts';
 import { Icon } from '../ui/icon.tsx';
 import { miniature } from './miniature.ts';
@@ -18,12 +18,11 @@ type GraphDrawingProps = {
 export function GraphDrawing({ workspaceId, graph, width = 272, height = 132 }: GraphDrawingProps) {
   const { data: catalogue } = useQuery(catalogueQuery(workspaceId));
   const { tiles, wires } = miniature(graph, { width, height, margin: 14 });
-  const manifests = manifestsById(catalogue ?? []);
-  const typeOf = new Map(graph.nodes.map((node) => [node.id, node.type]));
+  const manifests = resolveNodes(graph, catalogue ?? []);
   return (
     <svg viewBox={`0 0 ${width} ${height}`} width="100%" height={height} className="block" aria-hidden="true">
       {wires.map((wire) => {
-        const port = outputPort(manifests.get(typeOf.get(wire.from) ?? ''), wire.port);
+        const port = outputPort(manifests.get(wire.from), wire.port);
         const color = port ? `var(${PORT_LOOK[port.type].token})` : 'var(--line-strong)';
         return (
           <path
@@ -36,7 +35,7 @@ export function GraphDrawing({ workspaceId, graph, width = 272, height = 132 }: 
         );
       })}
       {tiles.map((tile) => {
-        const manifest = manifests.get(typeOf.get(tile.id) ?? '');
+        const manifest = manifests.get(tile.id);
         const icon = Math.min(tile.width, tile.height) >= 20;
         return (
           <g key={tile.id} transform={`translate(${tile.x} ${tile.y})`}>

@@ -4,7 +4,7 @@ import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { conversionBetween } from '../../runtime/graph/wires.ts';
 import { useActs } from '../canvas/acts.ts';
 import { placedPorts, portKey, portLabel } from '../canvas/ports.ts';
-import { useEditor, useEditorStore, wiredOnce } from '../canvas/store.ts';
+import { manifestIn, useEditor, useEditorStore, wiredOnce } from '../canvas/store.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Empty, PortGlyph } from '../ui/parts.tsx';
 import { Output } from './output.tsx';
@@ -39,7 +39,7 @@ export function InputsTab({ node, manifest }: { node: GraphNode; manifest: Manif
         )}
         {edges.map((edge) => {
           const source = graph.nodes.find((other) => other.id === edge.from.node);
-          const from = catalogue.get(source?.type ?? '');
+          const from = manifestIn({ graph, catalogue }, edge.from.node);
           const output = from?.outputs[edge.from.port];
           const conversion = output && conversionBetween(output.type, port.type);
           return (

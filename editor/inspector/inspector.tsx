@@ -6,7 +6,7 @@ import type { ManifestJson } from '../../nodes/contract.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { useActs } from '../canvas/acts.ts';
 import { NodeMenu } from '../canvas/node-menu.tsx';
-import { useEditor, useEditorStore } from '../canvas/store.ts';
+import { manifestIn, useEditor, useEditorStore } from '../canvas/store.ts';
 import { useRunFrom } from '../canvas/use-run.ts';
 import { pick } from '../commands/command.ts';
 import { rename } from '../commands/edit.ts';
@@ -32,7 +32,7 @@ export function Inspector({ shape }: { shape: Shape }) {
   const node = useEditor((state) =>
     picked.nodes.length === 1 ? state.graph.nodes.find((other) => other.id === only) : undefined,
   );
-  const manifest = useEditor((state) => (node ? state.catalogue.get(node.type) : undefined));
+  const manifest = useEditor((state) => (node ? manifestIn(state, node.id) : undefined));
   const [width, setWidth] = useState<number | null>(null);
   const [sheet, setSheet] = useState(50);
   const from = useRef<{ x: number; y: number; width: number; sheet: number } | null>(null);

@@ -1,7 +1,8 @@
 /** What the inspector shows of a wire: its ends and what happens on the way. */
+import { inputPort, outputPort } from '../../runtime/graph/resolve.ts';
 import { conversionBetween } from '../../runtime/graph/wires.ts';
 import { portLabel } from '../canvas/ports.ts';
-import { useEditor, useEditorStore } from '../canvas/store.ts';
+import { manifestIn, useEditor, useEditorStore } from '../canvas/store.ts';
 import { Button } from '../ui/button.tsx';
 
 export function WireInspector({ edge: id }: { edge: string }) {
@@ -13,8 +14,8 @@ export function WireInspector({ edge: id }: { edge: string }) {
   if (!edge) return null;
   const source = graph.nodes.find((node) => node.id === edge.from.node);
   const target = graph.nodes.find((node) => node.id === edge.to.node);
-  const output = catalogue.get(source?.type ?? '')?.outputs[edge.from.port];
-  const input = catalogue.get(target?.type ?? '')?.inputs[edge.to.port];
+  const output = outputPort(manifestIn({ graph, catalogue }, edge.from.node), edge.from.port);
+  const input = inputPort(manifestIn({ graph, catalogue }, edge.to.node), edge.to.port);
   const conversion = output && input ? conversionBetween(output.type, input.type) : null;
   return (
     <div className="p-4 grid gap-3">

@@ -244,6 +244,7 @@ function One(props: DrawnProps) {
         </table>
       );
     case 'json':
+    case 'any':
       return <JsonView value={value} />;
     default: {
       const never: never = type;

@@ -8,7 +8,7 @@ import { analyseFrames } from '../../runtime/graph/frames.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { headState, shortFact, stateSentence } from '../canvas/node-state.ts';
 import { readItem } from '../canvas/preview-item.ts';
-import { problemsOnce, useEditor, useEditorStore } from '../canvas/store.ts';
+import { manifestIn, problemsOnce, useEditor, useEditorStore } from '../canvas/store.ts';
 import { mediaAddress } from '../media/address.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Empty } from '../ui/parts.tsx';
@@ -58,7 +58,7 @@ export function Outline() {
 
 function Row({ node, depth, sources }: { node: GraphNode; depth: number; sources: string[] }) {
   const store = useEditorStore();
-  const manifest = useEditor((state) => state.catalogue.get(node.type));
+  const manifest = useEditor((state) => manifestIn(state, node.id));
   const view = useEditor((state) => state.views.get(node.id));
   const workspaceId = useEditor((state) => state.workspaceId);
   const selected = useEditor((state) => state.selection.has(node.id));

@@ -4,7 +4,7 @@ import '../canvas/node.css';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { flowOrder } from '../../runtime/graph/frames.ts';
+import { flowOrder } from '../../runtime/graph/flow.ts';
 import { client, type Inputs } from '../api.ts';
 import { useCurrentBrand } from '../brands/current-brand.ts';
 import { mediaAddress } from '../media/address.ts';

@@ -4,8 +4,10 @@
  * plan it began with. Pure.
  */
 import type { ManifestJson, PortType } from '../../nodes/contract.ts';
-import { analyseFrames, type Catalogue, type Frame, type How, inputPort, manifestsById, outputPort } from './frames.ts';
+import type { Catalogue } from './flow.ts';
+import { analyseFrames, type Frame, type How } from './frames.ts';
 import { ERROR_PORT, type Graph, type GraphEdge } from './graph.ts';
+import { inputPort, outputPort } from './resolve.ts';
 
 export type Lane = 'light' | 'media';
 
@@ -54,10 +56,9 @@ export type Plan = { order: string[]; nodes: Record<string, PlanNode> };
 
 /** The graph must be without problems of severity `error`; nodes on a circle are left out. */
 export function planOf(graph: Graph, catalogue: Catalogue): Plan {
-  const manifests = manifestsById(catalogue);
-  const frames = analyseFrames(graph, manifests);
+  const frames = analyseFrames(graph, catalogue);
   const plan: Plan = { order: frames.order, nodes: {} };
-  const manifestOf = (id: string) => manifests.get(graph.nodes.find((node) => node.id === id)?.type ?? '');
+  const manifestOf = (id: string) => frames.manifests.get(id);
   const edges = graph.edges.filter((edge) => frames.edges.has(edge.id));
 
   for (const id of frames.order) {
@@ -165,7 +166,7 @@ function sourceOf(
     depth: frame.length,
     origin: how === 'gather' && last !== undefined ? originOf(last) : null,
     leaveOutFailed: edge.leaveOutFailed === true,
-    convert: output === input ? null : [output, input],
+    convert: output === input || output === 'any' || input === 'any' ? null : [output, input],
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { firstSteps } from './advance.ts';
 import { resolveConfig } from './config.ts';
-import { type Catalogue, downstreamOf, manifestsById } from './frames.ts';
+import { type Catalogue, downstreamOf, manifestsById } from './flow.ts';
 import type { Graph, Problem } from './graph.ts';
 import { type Plan, planOf } from './plan.ts';
 import { problems } from './validate.ts';

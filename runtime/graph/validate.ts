@@ -4,25 +4,27 @@
  */
 import type { ManifestJson } from '../../nodes/contract.ts';
 import { resolveConfig } from './config.ts';
-import { analyseFrames, type Catalogue, inputPort, manifestsById, outputPort } from './frames.ts';
+import type { Catalogue } from './flow.ts';
+import { analyseFrames, type Frames } from './frames.ts';
 import type { Graph, GraphEdge, GraphNode, Problem } from './graph.ts';
+import { inputPort, type NodeManifests, outputPort } from './resolve.ts';
 import { conversionBetween, spoken } from './wires.ts';
 
 /** `ready: true` asks for a run: a field that a pipeline input fills must have its value by now. */
 export function problems(graph: Graph, catalogue: Catalogue, options: { ready?: boolean } = {}): Problem[] {
-  const manifests = manifestsById(catalogue);
+  const frames = analyseFrames(graph, catalogue);
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
-  const manifestOf = (id: string) => manifests.get(nodes.get(id)?.type ?? '');
+  const manifestOf = (id: string) => frames.manifests.get(id);
   return [
-    ...nodeProblems(graph, manifests, options.ready === true),
+    ...nodeProblems(graph, frames.manifests, options.ready === true),
     ...graph.edges.flatMap((edge) => edgeProblems(edge, nodes, manifestOf)),
     ...occupiedProblems(graph, nodes, manifestOf),
-    ...listProblems(graph, manifests, nodes),
+    ...listProblems(graph, frames, nodes),
     ...inputProblems(graph, nodes, manifestOf),
   ];
 }
 
-function nodeProblems(graph: Graph, manifests: ReadonlyMap<string, ManifestJson>, ready: boolean): Problem[] {
+function nodeProblems(graph: Graph, manifests: NodeManifests, ready: boolean): Problem[] {
   const found: Problem[] = [];
   const names = new Map<string, number>();
   const ids = new Set<string>();
@@ -49,7 +51,7 @@ function nodeProblems(graph: Graph, manifests: ReadonlyMap<string, ManifestJson>
         node: node.id,
       });
     }
-    const manifest = manifests.get(node.type);
+    const manifest = manifests.get(node.id);
     if (!manifest) {
       found.push({
         severity: 'error',
@@ -184,12 +186,7 @@ function occupiedProblems(
   });
 }
 
-function listProblems(
-  graph: Graph,
-  manifests: ReadonlyMap<string, ManifestJson>,
-  nodes: ReadonlyMap<string, GraphNode>,
-): Problem[] {
-  const frames = analyseFrames(graph, manifests);
+function listProblems(graph: Graph, frames: Frames, nodes: ReadonlyMap<string, GraphNode>): Problem[] {
   const circling = graph.nodes.filter((node) => !frames.nodes.has(node.id));
   return [
     ...frames.conflicts.map(

@@ -3,17 +3,10 @@
  * Pure: shared by the editor (while dragging), the server (before saving) and the runtime.
  */
 import { CONVERSIONS, PORT_LOOK, type PortJson, type PortType } from '../../nodes/contract.ts';
-import {
-  analyseFrames,
-  type Catalogue,
-  downstreamOf,
-  type How,
-  howOf,
-  inputPort,
-  manifestsById,
-  outputPort,
-} from './frames.ts';
+import { type Catalogue, downstreamOf } from './flow.ts';
+import { analyseFrames, type How, howOf } from './frames.ts';
 import type { Graph, GraphEdge } from './graph.ts';
+import { inputPort, type NodeManifests, outputPort } from './resolve.ts';
 
 export type End = { node: string; port: string };
 export type Conversion = (typeof CONVERSIONS)[number];
@@ -33,9 +26,9 @@ function plural(label: string): string {
   return label === 'yes or no' ? 'answers' : `${label}s`;
 }
 
-/** The safe conversion between two types, or null where they are the same; undefined where they do not fit. */
+/** The safe conversion between two types, or null where none is needed; undefined where they do not fit. */
 export function conversionBetween(from: PortType, to: PortType): Conversion | null | undefined {
-  if (from === to) return null;
+  if (from === to || from === 'any' || to === 'any') return null;
   return CONVERSIONS.find((conversion) => conversion.from === from && conversion.to === to);
 }
 
@@ -43,12 +36,13 @@ const refuse = (reason: string): WireCheck => ({ ok: false, reason });
 
 /** To move an existing wire, ask with a graph that no longer has it. */
 export function checkWire(graph: Graph, catalogue: Catalogue, from: End, to: End): WireCheck {
-  const manifests = manifestsById(catalogue);
+  const frames = analyseFrames(graph, catalogue);
+  const { manifests } = frames;
   const source = graph.nodes.find((node) => node.id === from.node);
   const target = graph.nodes.find((node) => node.id === to.node);
   if (!source || !target) return refuse('One end of this wire is gone.');
-  const output = outputPort(manifests.get(source.type), from.port);
-  const input = inputPort(manifests.get(target.type), to.port);
+  const output = outputPort(manifests.get(source.id), from.port);
+  const input = inputPort(manifests.get(target.id), to.port);
   if (!output) return refuse(`${source.name} has no output of that name.`);
   if (!input) return refuse(`${target.name} has no input of that name.`);
   if (source === target) return refuse(`${source.name} cannot feed itself.`);
@@ -65,9 +59,10 @@ export function checkWire(graph: Graph, catalogue: Catalogue, from: End, to: End
   if (occupied) return refuse(occupied);
 
   const wire: GraphEdge = { id: '__wire__', from, to };
-  const before = new Set(analyseFrames(graph, manifests).conflicts.map((conflict) => conflict.node));
-  const after = analyseFrames({ ...graph, edges: [...graph.edges, wire] }, manifests).conflicts;
-  const conflict = after.find(({ node }) => !before.has(node));
+  const drawn = { ...graph, edges: [...graph.edges, wire] };
+  const after = analyseFrames(drawn, catalogue);
+  const before = new Set(frames.conflicts.map((conflict) => conflict.node));
+  const conflict = after.conflicts.find(({ node }) => !before.has(node));
   if (conflict) {
     const at = graph.nodes.find((node) => node.id === conflict.node)!;
     const other = conflict.edges
@@ -80,13 +75,30 @@ export function checkWire(graph: Graph, catalogue: Catalogue, from: End, to: End
         : `${at.name} would get items from different lists: use Pair.`,
     );
   }
+  // a wire into a port of any type gives the node's outputs a type, which must suit what they feed
+  const wasMisfit = new Set(misfits(graph, manifests).map(({ id }) => id));
+  const misfit = misfits(drawn, after.manifests).find(({ id }) => !wasMisfit.has(id));
+  if (misfit) {
+    const at = graph.nodes.find((node) => node.id === misfit.to.node)!;
+    const needed = spoken(inputPort(after.manifests.get(at.id), misfit.to.port)!.type);
+    return refuse(`${at.name}, which follows, needs ${needed}; this is ${spoken(output.type, output.list)}.`);
+  }
   return { ok: true, how: howOf(output, input), conversion };
+}
+
+/** Wires between ports whose types do not fit. */
+export function misfits(graph: Graph, manifests: NodeManifests): GraphEdge[] {
+  return graph.edges.filter((edge) => {
+    const output = outputPort(manifests.get(edge.from.node), edge.from.port);
+    const input = inputPort(manifests.get(edge.to.node), edge.to.port);
+    return output && input && conversionBetween(output.type, input.type) === undefined;
+  });
 }
 
 /** Why the port takes no further wire, or undefined. List ports take several; single ones only a Route's branches. */
 function checkOccupied(
   graph: Graph,
-  manifests: ReturnType<typeof manifestsById>,
+  manifests: NodeManifests,
   sourceId: string,
   from: End,
   to: End,
@@ -98,8 +110,7 @@ function checkOccupied(
     return 'These two are connected already.';
   }
   if (present.length === 0 || input.list) return undefined;
-  const routeType = graph.nodes.find((node) => node.id === sourceId)?.type ?? '';
   const areBranches =
-    manifests.get(routeType)?.shape === 'route' && present.every((edge) => edge.from.node === sourceId);
+    manifests.get(sourceId)?.shape === 'route' && present.every((edge) => edge.from.node === sourceId);
   return areBranches ? undefined : `${targetName} already has ${spoken(input.type)} here. Take that wire away first.`;
 }

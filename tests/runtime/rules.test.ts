@@ -190,9 +190,10 @@ describe('a mistake in the rules is noticed', () => {
     for (const [index] of MUTANTS.entries()) {
       const folder = path.join(mutants, String(index), 'runtime', 'graph');
       mkdirSync(folder, { recursive: true });
-      for (const file of ['graph.ts', 'frames.ts', 'plan.ts', 'advance.ts']) {
+      for (const file of ['graph.ts', 'flow.ts', 'resolve.ts', 'frames.ts', 'plan.ts', 'advance.ts']) {
         cpSync(path.join(root, 'runtime/graph', file), path.join(folder, file));
       }
+      cpSync(path.join(root, 'nodes/contract.ts'), path.join(mutants, String(index), 'nodes/contract.ts'));
     }
   });
   afterAll(() => rmSync(mutants, { recursive: true, force: true }));
