@@ -16,11 +16,11 @@ export const meQuery = queryOptions({
 /** Strongest first. The server decides; this only spares people acts that would be refused. */
 const ORDER: readonly Role[] = ['owner', 'admin', 'editor', 'analyst', 'sponsor-viewer'];
 export const ROLES: readonly { value: Role; label: string; note: string }[] = [
-  { value: 'owner', label: 'Owner', note: 'everything, other owners included' },
-  { value: 'admin', label: 'Admin', note: 'members, keys, brands, pipelines' },
-  { value: 'editor', label: 'Editor', note: 'makes and runs pipelines' },
-  { value: 'analyst', label: 'Analyst', note: 'looks at everything, changes nothing' },
-  { value: 'sponsor-viewer', label: 'Sponsor', note: 'sees what was published' },
+  { value: 'owner', label: 'Owner', note: 'Everything, other owners included.' },
+  { value: 'admin', label: 'Admin', note: 'Members, keys, brands, pipelines.' },
+  { value: 'editor', label: 'Editor', note: 'Makes and runs pipelines.' },
+  { value: 'analyst', label: 'Analyst', note: 'Looks at everything, changes nothing.' },
+  { value: 'sponsor-viewer', label: 'Sponsor', note: 'Sees what was published.' },
 ];
 export const roleLabel = (role: string): string => ROLES.find(({ value }) => value === role)?.label ?? role;
 
