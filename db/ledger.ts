@@ -63,6 +63,8 @@ export type SettledRow = {
   reused_run?: string | null;
   reused_number?: number | null;
   began_at?: string | null;
+  /** Why this step ends the whole run. */
+  stop?: string | null;
 };
 export type MadeKey = {
   key: string;

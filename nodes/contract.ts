@@ -463,6 +463,87 @@ export function manifestJson(manifest: Manifest, exported: string[]): string {
   });
 }
 
+// ---------------------------------------------------------------- conditions
+
+/** What a condition may ask of a field; the words are those of the form. */
+export const TESTS = [
+  'is',
+  'is not',
+  'contains',
+  'does not contain',
+  'starts with',
+  'is more than',
+  'is at least',
+  'is less than',
+  'is at most',
+  'is empty',
+  'is not empty',
+] as const;
+/** `field`: names joined by dots into the item ("segment.score"); empty: the item itself. */
+export type Condition = { field: string; test: (typeof TESTS)[number]; value: string };
+
+export const conditionFields = {
+  field: z.string().max(200).default('').meta({ title: 'Field', placeholder: 'segment.score' }),
+  test: z.enum(TESTS).default('is').meta({ title: 'Test' }),
+  value: z.string().max(500).default('').meta({ title: 'Value' }),
+};
+
+/** The part of a value that a dotted name leads to, through its own properties only; undefined where there is none. */
+export function partOf(value: unknown, field: string): unknown {
+  if (field === '') return value;
+  return field.split('.').reduce<unknown>((at, name) => {
+    if (typeof at !== 'object' || at === null) return undefined;
+    return Object.hasOwn(at, name) ? (at as Record<string, unknown>)[name] : undefined;
+  }, value);
+}
+
+const asNumber = (value: unknown): number => {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && value.trim() !== '' ? Number(value.replace(',', '.')) : Number.NaN;
+};
+const asText = (value: unknown): string => {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  return (typeof value === 'object' ? JSON.stringify(value) : String(value)).trim().toLowerCase();
+};
+const YES: Record<string, string> = { true: 'yes', false: 'no' };
+
+/** Whether a condition holds. Text is compared without regard to case; what is not a number is never more or less. */
+export function holds(item: unknown, { field, test, value }: Condition): boolean {
+  const own = partOf(item, field);
+  const text = asText(own);
+  const wanted = YES[asText(value)] !== undefined && typeof own === 'boolean' ? YES[asText(value)]! : asText(value);
+  const a = asNumber(own);
+  const b = asNumber(value);
+  const isSame = Number.isNaN(a) || Number.isNaN(b) ? text === wanted : a === b;
+  const has = Array.isArray(own) ? own.some((member) => asText(member) === wanted) : text.includes(wanted);
+  const isEmpty = text === '' || (Array.isArray(own) && own.length === 0);
+  switch (test) {
+    case 'is':
+      return isSame;
+    case 'is not':
+      return !isSame;
+    case 'contains':
+      return has;
+    case 'does not contain':
+      return !has;
+    case 'starts with':
+      return text.startsWith(wanted);
+    case 'is more than':
+      return a > b;
+    case 'is at least':
+      return a >= b;
+    case 'is less than':
+      return a < b;
+    case 'is at most':
+      return a <= b;
+    case 'is empty':
+      return isEmpty;
+    case 'is not empty':
+      return !isEmpty;
+  }
+}
+
 // ---------------------------------------------------------------- errors
 
 /** never: trying again cannot help. later: with back-off. person: somebody has to decide or reconnect first. */

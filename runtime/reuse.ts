@@ -23,6 +23,7 @@ export type KeyParts = {
 /** Null: a step of this node type is never reused. */
 export function reuseKey(parts: KeyParts): string | null {
   const { manifest, node } = parts;
+  if (manifest.cheap && manifest.effect === 'pure') return null;
   if (manifest.effect === 'writes-external' || manifest.capabilities.store === true || manifest.connection) return null;
   return digestOf({
     type: manifest.id,

@@ -19,6 +19,7 @@ import { createBroker, type Entry, type InternalHost } from './broker.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
 import { sendHttp } from './capabilities/http.ts';
 import type { Catalogue, Plugin } from './catalogue.ts';
+import { withoutTypes } from './code.ts';
 import { performEffect } from './effects.ts';
 import type { Faults } from './faults.ts';
 import type { Fetcher } from './fetch.ts';
@@ -398,13 +399,27 @@ class StrandWork {
     }
     const corrected = Object.keys(originals).length > 0 ? 'Corrected by a person.' : null;
     return {
-      row: { ...this.#row(item, 'done'), outputs, made: originals, facts: shown, reason: corrected ?? reason },
+      row: {
+        ...this.#row(item, 'done'),
+        outputs,
+        made: originals,
+        facts: shown,
+        reason: corrected ?? reason,
+        stop: this.#stopping(shown),
+      },
       settled: {
         state: 'done',
         cause: null,
         outputs: Object.fromEntries(Object.entries(outputs).map(([port, stored]) => [port, stored.count])),
       },
     };
+  }
+
+  /** In words, where a done step of this node ends the run. */
+  #stopping(facts: { name: string; value: string }[]): string | null {
+    if (this.#run.manifests.get(this.#node.id)?.shape !== 'stop') return null;
+    const why = facts.find(({ name }) => name === 'reason')?.value;
+    return why ? `${this.#node.name} ended the run: ${why}` : `${this.#node.name} ended the run.`;
   }
 
   #row(item: Item, state: SettledRow['state']): SettledRow {
@@ -572,7 +587,7 @@ class StrandWork {
       plugin: { digest: plugin.digest, code: plugin.code },
       entry,
       ctx: {
-        config: this.#config(manifest) as Json,
+        config: withoutTypes(manifest.config, this.#config(manifest)) as Json,
         now: scope.now,
         // a pure step draws the same numbers wherever its result may be used
         seed: item.key ?? `${run.seed}/${this.#node.id}/${item.path.join('.')}`,

@@ -10,6 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ManifestJson } from '../../nodes/contract.ts';
 import { parsePorts } from '../../nodes/testing.ts';
 import { type Catalogue, loadCatalogue } from '../../runtime/catalogue.ts';
+import { withoutTypes } from '../../runtime/code.ts';
+import { withAddedPorts } from '../../runtime/graph/resolve.ts';
 import { createSandbox, type Json, type Sandbox, type SandboxResult } from '../../runtime/sandbox/sandbox.ts';
 
 const NODES = path.resolve(import.meta.dirname, '../../nodes');
@@ -54,7 +56,8 @@ function withDefaults(manifest: ManifestJson, config: Record<string, Json> = {})
 async function runExample(id: string, entry: 'run' | 'simulate') {
   const plugin = catalogue.plugin(id)!;
   const example = plugin.manifest.example as Example;
-  parsePorts('input', plugin.manifest.inputs, example.inputs);
+  const manifest = withAddedPorts(plugin.manifest, { config: example.config ?? {} });
+  parsePorts('input', manifest.inputs, example.inputs);
   const replies = [...(example.replies ?? [])];
   const calls: string[] = [];
   const result: SandboxResult = await sandbox.run({
@@ -63,7 +66,7 @@ async function runExample(id: string, entry: 'run' | 'simulate') {
     plugin,
     entry,
     ctx: {
-      config: withDefaults(plugin.manifest, example.config),
+      config: withoutTypes(manifest.config, withDefaults(manifest, example.config)) as Record<string, Json>,
       now: '2026-01-15T09:00:00.000Z',
       seed: id,
       brand: BRAND,
@@ -83,7 +86,7 @@ async function runExample(id: string, entry: 'run' | 'simulate') {
       return { status: 200, headers: {}, body: null, ...(reply as object) };
     },
   });
-  return { result, example, manifest: plugin.manifest, calls, unused: replies };
+  return { result, example, manifest, calls, unused: replies };
 }
 
 /** The id a file's path stands for: node tests find the node under test by it. */

@@ -31,10 +31,10 @@ export function graphOf(nodes: string[], wires: string[]): Graph {
   return {
     ...EMPTY_GRAPH,
     nodes: nodes.map((text, index) => {
-      const [, id, type, config] = /^(\w+)(?::(\w+))?\s*(\{.*\})?$/s.exec(text)!;
+      const [, id, type, config] = /^(\w+)(?::([\w.]+))?\s*(\{.*\})?$/s.exec(text)!;
       return {
         id: id!,
-        type: `test.${type ?? id}`,
+        type: type?.includes('.') ? type : `test.${type ?? id}`,
         version: '1.0.0',
         name: id!,
         position: { x: index * 240, y: 0 },
@@ -61,17 +61,25 @@ export type BenchOptions = {
   faults?: Faults;
   /** No worker is started. */
   idle?: boolean;
+  /** The product's own nodes beside the test nodes. */
+  own?: boolean;
 };
 
 export async function openBench(options: BenchOptions = {}) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'spliceboard-bench-'));
   const database: TestDatabase = await testDatabase();
   const sandbox: Sandbox = await createSandbox({ cacheDir: path.join(os.tmpdir(), 'spliceboard-test-cache') });
-  const catalogue: Catalogue = await loadCatalogue({
-    sandbox,
-    dir: TEST_NODES,
-    cacheDir: path.join(os.tmpdir(), 'spliceboard-test-cache'),
-  });
+  const cacheDir = path.join(os.tmpdir(), 'spliceboard-test-cache');
+  let catalogue: Catalogue = await loadCatalogue({ sandbox, dir: TEST_NODES, cacheDir });
+  if (options.own) {
+    const tests = catalogue;
+    const own = await loadCatalogue({ sandbox, cacheDir });
+    catalogue = {
+      manifests: [...tests.manifests, ...own.manifests],
+      plugin: (id) => tests.plugin(id) ?? own.plugin(id),
+      broken: [...tests.broken, ...own.broken],
+    };
+  }
   if (catalogue.broken.length > 0) throw new Error(JSON.stringify(catalogue.broken));
   const home = await database.workspace();
   const workers: Worker[] = [];
