@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { joinedTexts, windowDiff } from './chunk.ts';
-import { summary } from './main.ts';
+import { summary } from './shared/figures.ts';
 
 test('median, 90th percentile and least of the runs', () => {
   expect(summary({ name: 'a', unit: 's', values: [5, 1, 4, 2, 3, 6, 7, 8, 9, 10] })).toEqual({
@@ -27,4 +29,12 @@ test('the ten texts are ten, of different parts, and always the same', () => {
   expect(texts).toHaveLength(10);
   expect(texts.every(({ sizes }) => sizes.length >= 4 && new Set(sizes).size > 1)).toBe(true);
   expect(joinedTexts()).toEqual(texts);
+});
+
+test('the command lists every bench, so every bench can be loaded by it', () => {
+  const main = path.join(import.meta.dirname, 'main.ts');
+  const listed = execFileSync(process.execPath, [main], { encoding: 'utf8' }).trim().split('\n');
+  expect(listed.map((line) => line.split(' ')[0])).toEqual(
+    expect.arrayContaining(['idle', 'install', 'media', 'ready', 'reuse']),
+  );
 });

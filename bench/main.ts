@@ -7,8 +7,8 @@
  */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { type Figure, round, summary } from './shared/figures.ts';
 
-export type Figure = { name: string; unit: string; values: number[] };
 export type Limit = { name: string; value: number; limit: number; ok: boolean };
 export type BenchResult = { figures: Figure[]; limits: Limit[]; notes: string[]; ok?: boolean };
 export type Bench = {
@@ -16,17 +16,6 @@ export type Bench = {
   /** `say` prints a line while it runs (to stderr, so that --json stays clean). */
   run(context: { say(line: string): void; args: string[] }): Promise<BenchResult>;
 };
-
-/** Median, 90th percentile (nearest rank) and least of the values. */
-export function summary({ name, unit, values }: Figure) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const rank = (share: number) =>
-    sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? 0;
-  const half = sorted.length / 2;
-  const median = sorted.length % 2 === 0 ? ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2 : rank(0.5);
-  return { name, unit, median: round(median), p90: round(rank(0.9)), min: round(sorted[0] ?? 0), runs: sorted.length };
-}
-const round = (value: number) => Math.round(value * 10_000) / 10_000;
 
 function names(): string[] {
   return readdirSync(import.meta.dirname)

@@ -18,7 +18,8 @@ import { findFfmpeg } from '../runtime/capabilities/media/ffmpeg.ts';
 import { type Client, connect } from '../scripts/client.ts';
 import { type RunView, sendRecording } from '../scripts/runs.ts';
 import { startProduct } from '../tests/support/product.ts';
-import { type Bench, summary } from './main.ts';
+import type { Bench } from './main.ts';
+import { summary } from './shared/figures.ts';
 
 const SAMPLE = path.join(path.dirname(import.meta.dirname), 'templates/sample/talk.mp4');
 const WITH_MEDIA = new Set(['media.ingest', 'sound.clean', 'video.clip', 'image.thumbnail']);
