@@ -51,6 +51,14 @@ export async function retrySteps<Plan>(
   if (targets.length === 0) return { ok: false, reason: 'There is nothing here that failed.' };
   for (const target of targets) {
     await forget(tx, step.runId, rules.dependentsOf(run.plan as Plan, target.node, target.path));
+    // what nobody answered in time is asked again
+    await tx
+      .deleteFrom('wait')
+      .where('run_id', '=', step.runId)
+      .where('node', '=', target.node)
+      .where('path', '=', sql<number[]>`${target.path}::int[]`)
+      .where('state', '=', 'expired')
+      .execute();
     await tx
       .deleteFrom('step')
       .where('run_id', '=', step.runId)
@@ -189,7 +197,10 @@ async function forget(tx: WorkspaceTx, runId: string, places: { node: string; pr
     steps as (
       delete from step s using places p
        where s.run_id = ${runId} and s.node = p.node and s.path[1:cardinality(p.prefix)] = p.prefix
-      returning s.node, s.path)
+      returning s.node, s.path),
+    asked as (
+      delete from wait w using places p
+       where w.run_id = ${runId} and w.node = p.node and w.path[1:cardinality(p.prefix)] = p.prefix)
     delete from call c using steps s where c.run_id = ${runId} and c.node = s.node and c.path = s.path`.execute(tx);
   const { rows } = await sql<{ id: number }>`
     delete from strand s using jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])

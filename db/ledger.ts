@@ -146,8 +146,8 @@ export function createLedger(pool: pg.Pool) {
         ],
       ),
 
-    /** `until` null: ready at once. `counts: false` gives the attempt back. */
-    release: (lease: Lease, how: { until: Date | null; why: string | null; counts: boolean }) =>
+    /** `until` null: ready at once; 'infinity': until it is woken. `counts: false` gives the attempt back. */
+    release: (lease: Lease, how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }) =>
       one<boolean>('release', 'select ledger_release($1, $2, $3, $4, $5, $6, $7) as value', [
         lease.workspaceId,
         lease.strand,

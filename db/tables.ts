@@ -106,6 +106,8 @@ export type Tables = {
     ended_at: InstantOrNull;
     open: Generated<number>;
     troubles: Generated<number>;
+    trigger: JsonOrNull;
+    started_how: OrNull<string>;
   };
   worker: {
     id: string;
@@ -202,6 +204,23 @@ export type Tables = {
     by_user: OrNull<string>;
     at: Instant;
   };
+  wait: {
+    id: Generated<string>;
+    workspace_id: Generated<string>;
+    run_id: string;
+    node: string;
+    path: number[];
+    name: string;
+    kind: string;
+    state: Generated<string>;
+    until: OrNull<Date>;
+    request: Json;
+    answer: OrNull<Json>;
+    answered_by: OrNull<string>;
+    created_at: Instant;
+    answered_at: OrNull<Date>;
+    taken: Generated<boolean>;
+  };
   node_store: {
     workspace_id: Generated<string>;
     pipeline_id: string;
@@ -248,6 +267,44 @@ export type Tables = {
     decided_at: InstantOrNull;
     sent_at: InstantOrNull;
     created_at: Instant;
+  };
+  trigger: {
+    id: Generated<string>;
+    workspace_id: Generated<string>;
+    pipeline_id: string;
+    brand_id: string;
+    node: string;
+    kind: string;
+    is_on: Generated<boolean>;
+    version: number;
+    config: Json;
+    path_sha256: OrNull<string>;
+    path_sealed: OrNull<string>;
+    secret_sealed: OrNull<string>;
+    next_at: InstantOrNull;
+    cursor: JsonDefault;
+    held_by: OrNull<string>;
+    held_until: InstantOrNull;
+    problem: JsonOrNull;
+    note: OrNull<string>;
+    updated_at: Instant;
+  };
+  trigger_event: {
+    id: Generated<string>;
+    workspace_id: Generated<string>;
+    trigger_id: string;
+    key: string;
+    run_id: OrNull<string>;
+    body: ColumnType<Buffer | null, Uint8Array | null | undefined, Uint8Array | null>;
+    accepted_at: Instant;
+  };
+  asset_arrival: {
+    id: Generated<number>;
+    workspace_id: Generated<string>;
+    sha256: string;
+    brand_id: OrNull<string>;
+    by_user: OrNull<string>;
+    at: Instant;
   };
   api_token: {
     workspace_id: Generated<string>;

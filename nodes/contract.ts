@@ -289,6 +289,10 @@ export const SHAPES = [
 ] as const;
 export type Shape = (typeof SHAPES)[number];
 
+/** What a trigger waits for: a person, a request to its own address, a time, a finished upload, an item of a feed. */
+export const TRIGGER_KINDS = ['manual', 'webhook', 'schedule', 'asset', 'feed'] as const;
+export type TriggerKind = (typeof TRIGGER_KINDS)[number];
+
 /** pure: same inputs, same result. reads-external: asks a service. writes-external: changes the outside world. */
 export const EFFECTS = ['pure', 'reads-external', 'writes-external'] as const;
 export type EffectClass = (typeof EFFECTS)[number];
@@ -317,6 +321,8 @@ export const CapabilityDeclaration = z.strictObject({
   /** The parts of the brand kit that are read: inputs of reuse. */
   brand: z.array(z.enum(['name', 'colors', 'fonts', 'logo', 'voice', 'captions', 'links'])).optional(),
   store: z.boolean().optional(),
+  /** May sleep until a time, for a call from outside or for a person. */
+  wait: z.boolean().optional(),
 });
 export type CapabilityDeclaration = z.infer<typeof CapabilityDeclaration>;
 
@@ -367,6 +373,8 @@ export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends
   morePorts?: { inputs?: MorePorts; outputs?: MorePorts };
   /** Pure and quicker to run again than to look up: its results are not kept for reuse. */
   cheap?: boolean;
+  /** What starts a run, where the shape is `trigger`: `run` is given its event as `{ event }` and makes outputs of it. */
+  trigger?: { kind: TriggerKind };
   /** Names of config fields drawn on the node itself, at most four. */
   fields: string[];
   /** Attempts and time-outs; the runtime's defaults where absent. */
@@ -437,6 +445,7 @@ export const ManifestJson = z.strictObject({
   connection: z.strictObject({ platform: z.string(), scopes: z.array(z.string()) }).optional(),
   morePorts: z.strictObject({ inputs: MorePorts.optional(), outputs: MorePorts.optional() }).optional(),
   cheap: z.boolean().optional(),
+  trigger: z.strictObject({ kind: z.enum(TRIGGER_KINDS) }).optional(),
   fields: z.array(z.string()).max(4),
   limits: z
     .strictObject({
@@ -633,6 +642,11 @@ export interface Ctx<C = unknown> {
   http(request: HttpRequest): Promise<HttpReply>;
   /** A visible act in the outside world, recorded before it is sent; `name` is unique within the step. */
   effect(name: string, request: HttpRequest): Promise<HttpReply>;
+  /**
+   * Sleeps. Nothing is held meanwhile: `run` begins again from its first line when the answer is there, and gets it from
+   * here. `name` is unique within the step.
+   */
+  wait(name: string, request: WaitRequest): Promise<WaitAnswer>;
   readonly assets: AssetsCapability;
   readonly media: MediaCapability;
   readonly ai: AiCapability;
@@ -640,11 +654,48 @@ export interface Ctx<C = unknown> {
   readonly store: StoreCapability;
 }
 
+/** `until`: ISO instant at which it is over without an answer; absent: never. `why` is shown while it sleeps. */
+export const WaitRequest = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('time'), until: z.iso.datetime({ offset: true }), why: z.string().max(300) }),
+  z.strictObject({
+    kind: z.literal('hook'),
+    until: z.iso.datetime({ offset: true }).optional(),
+    why: z.string().max(300),
+  }),
+  z.strictObject({
+    kind: z.literal('person'),
+    until: z.iso.datetime({ offset: true }).optional(),
+    why: z.string().max(300),
+    title: z.string().max(200),
+    message: z.string().max(4_000),
+    outcomes: z
+      .array(z.strictObject({ name: z.string().max(40), title: z.string().max(60) }))
+      .min(1)
+      .max(12),
+    /** Texts that may be changed, by a dotted name into the item. */
+    fields: z
+      .array(z.strictObject({ name: z.string().max(200), title: z.string().max(100), value: z.string().max(20_000) }))
+      .max(12),
+    /** Who may answer: people with this role for the brand, and those above it. */
+    reviewers: z.enum(['editor', 'admin', 'owner']),
+    item: z.json(),
+  }),
+]);
+export type WaitRequest = z.infer<typeof WaitRequest>;
+export type WaitAnswer = { state: 'answered'; value: unknown; by: string | null; at: string } | { state: 'expired' };
+/** What a person answers: an outcome's name, the texts they changed by the fields' names, and a word about it. */
+export const Decision = z.strictObject({
+  outcome: z.string().max(40),
+  edits: z.record(z.string().max(200), z.string().max(20_000)),
+  comment: z.string().max(2_000),
+});
+export type Decision = z.infer<typeof Decision>;
+
 /**
  * What crosses the wall is `{ capability, method, args }` with one named object as `args`, the method's own where it
  * takes one. The others are named here: assets.readText `{ asset: sha256 }`, writeText `{ text, name, mime }`,
  * fetch `{ url }`, inspect `{ asset: sha256 }`; store.get `{ key }`, set `{ key, value }`; http.request the request;
- * effect.send `{ name, request }`.
+ * effect.send `{ name, request }`; wait.for `{ name, request }`.
  */
 export interface AssetsCapability {
   /** UTF-8 text of an asset up to 4 MB. */
@@ -829,11 +880,55 @@ export interface RenderCapability {
   }): Promise<{ width: number; height: number; lines: number; wrapped: string[]; widths: number[] }>;
 }
 
+// ---------------------------------------------------------------- events
+
+/** A run started by hand; `inputs`: the values of the pipeline's named inputs. Instants are ISO 8601 in UTC. */
+export type ManualEvent = { at: string; inputs: Record<string, unknown> };
+/** `body`: JSON or a form as data, text as text, null where there is none or it is not text; too long for here: `long`. */
+export type WebhookEvent = {
+  at: string;
+  method: string;
+  query: Record<string, string>;
+  headers: Record<string, string>;
+  type: string;
+  body: unknown;
+  long: boolean;
+  raw: Asset | null;
+};
+/** `at`: the instant it was planned for; `local` is that instant's date and time in `zone`, `2026-03-29T03:00`. */
+export type ScheduleEvent = {
+  at: string;
+  zone: string;
+  local: string;
+  weekday: string;
+  /** Planned while nothing was there to start it. */
+  missed: boolean;
+  /** How many earlier ones were left out for this one. */
+  leftOut: number;
+};
+export type AssetEvent = { at: string; asset: Asset };
+export type FeedEvent = {
+  at: string;
+  feed: string;
+  item: {
+    id: string;
+    title: string;
+    link: string;
+    /** Text, markup taken off. */
+    summary: string;
+    author: string;
+    published: string | null;
+    enclosure: { url: string; type: string; bytes: number | null } | null;
+  };
+};
+
 type ConfigOf<M> = M extends Manifest<Ports, Ports, infer C> ? z.output<C> : never;
 type In<M> = M extends Manifest<infer I, Ports, z.ZodType> ? InputsOf<I> : never;
 type Out<M> = M extends Manifest<Ports, infer O, z.ZodType> ? OutputsOf<O> : never;
 
 export type Run<M> = (ctx: Ctx<ConfigOf<M>>, inputs: In<M>) => Promise<Out<M>> | Out<M>;
+/** A trigger's `run`: what happened becomes outputs. */
+export type RunTrigger<M, E> = (ctx: Ctx<ConfigOf<M>>, started: { event: E }) => Promise<Out<M>> | Out<M>;
 export type EffectRecord = { name: string; request: HttpRequest; handle: string | null; sentAt: string };
 export type LookupResult =
   | { state: 'confirmed'; handle: string; evidence: string; reply?: HttpReply }

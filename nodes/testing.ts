@@ -25,6 +25,7 @@ import {
   PORT_TYPES,
   type Port,
   type PortType,
+  type WaitAnswer,
 } from './contract.ts';
 
 type Ports = Record<string, Port>;
@@ -130,6 +131,7 @@ function declared(manifest: AnyManifest, { capability, method, args }: FakeCall)
   if (capability === 'ai') return ai?.includes(method) ?? false;
   if (capability === 'render') return render ?? false;
   if (capability === 'store') return store ?? false;
+  if (capability === 'wait') return manifest.capabilities.wait ?? false;
   const request = (capability === 'effect' ? (args as { request: HttpRequest }).request : args) as HttpRequest;
   return (http ?? []).some(
     (grant) => grant.method === request.method && grant.host === request.host && pathFits(grant.path, request.path),
@@ -220,6 +222,7 @@ export function fakeCtx<M extends AnyManifest>(manifest: M, options: FakeOptions
     },
     http: (request) => answer('http', 'request', request) as Promise<HttpReply>,
     effect,
+    wait: (name, request) => answer('wait', 'for', { name, request }) as Promise<WaitAnswer>,
     assets: {
       readText: ({ asset }) => answer('assets', 'readText', { asset }) as Promise<string>,
       writeText: (text, named) =>

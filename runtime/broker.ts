@@ -6,6 +6,7 @@
  *   memo     acts once for the digest of method, arguments and engine, in the whole workspace
  *   journal  the reply is committed before the isolate sees it; a later attempt is answered from the journal
  *   effect   a visible act in the outside world: effects.ts
+ *   wait     answered, or the step sleeps: waits.ts
  *
  * Errors: CAPABILITY_NOT_DECLARED, CAPABILITY_UNKNOWN, CAPABILITY_BAD_REQUEST, CAPABILITY_READ_ONLY,
  * NODE_NOT_DETERMINISTIC, and those of the capabilities.
@@ -23,7 +24,7 @@ import {
 } from '../db/journal.ts';
 import { digestOf } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
-import type { HttpReply, HttpRequest } from '../nodes/contract.ts';
+import { type HttpReply, type HttpRequest, type WaitAnswer, WaitRequest } from '../nodes/contract.ts';
 import { type Capability, CapabilityError, type Method, type StepScope } from './capabilities/capability.ts';
 import type { Faults } from './faults.ts';
 
@@ -59,6 +60,7 @@ export function createBroker(
     /** The run's: with one, nothing that another run stored is taken. */
     nonce: string | null;
     effect: EffectSender;
+    wait: (name: string, request: WaitRequest) => Promise<WaitAnswer>;
     isLive: () => boolean;
   },
 ) {
@@ -70,6 +72,7 @@ export function createBroker(
 
   async function answer(call: Call): Promise<unknown> {
     if (call.capability === 'effect') return effect(call);
+    if (call.capability === 'wait') return wait(call);
     const capability = options.capabilities.get(call.capability);
     const method =
       capability && Object.hasOwn(capability.methods, call.method) ? capability.methods[call.method] : undefined;
@@ -184,6 +187,14 @@ export function createBroker(
     return step.effect(scope, name, input, step.isLive);
   }
 
+  async function wait(call: Call): Promise<unknown> {
+    const { name, request } = parse(WaitArguments, call.args, 'wait');
+    if (scope.manifest.capabilities.wait !== true || step.entry !== 'run') {
+      throw new CapabilityError('CAPABILITY_NOT_DECLARED', `${scope.manifest.title} has not declared that it waits.`);
+    }
+    return step.wait(name, request);
+  }
+
   return { answer };
 }
 
@@ -195,6 +206,7 @@ function isFinal(call: Call, reply: unknown): boolean {
 }
 
 const EffectArguments = z.strictObject({ name: z.string().min(1).max(100), request: z.unknown() });
+const WaitArguments = z.strictObject({ name: z.string().min(1).max(100), request: WaitRequest });
 const HttpShape: z.ZodType<HttpRequest> = z.strictObject({
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']),
   host: z.string().max(253).optional(),

@@ -43,6 +43,7 @@ import { declaredKit, reuseForSeconds, reuseKey } from './reuse.ts';
 import type { Json, Sandbox } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
 import type { Values } from './values.ts';
+import { waitFor } from './waits.ts';
 
 /** What does not change while a run goes on; kept by the worker. */
 export type RunPlan = {
@@ -107,6 +108,8 @@ type Item = {
   key: string | null;
   isMine: boolean;
 };
+/** Why an attempt gave its step back to sleep. */
+type Paused = { until?: Date | 'infinity'; why?: string };
 type Result = { row: SettledRow; settled: Settled; made?: MadeKey };
 
 export async function carryStrand(
@@ -455,7 +458,7 @@ class StrandWork {
     return { kind: 'settled', ended: answer.ended, lanes: Object.keys(answer.lanes), chained: answer.chained };
   }
 
-  async #release(how: { until: Date | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
+  async #release(how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
     const isOurs = await this.#host.ledger.release(this.#lease, how);
     return isOurs ? { kind: 'released', lanes: how.until === null ? [this.#claimed.strand.lane] : [] } : LOST;
   }
@@ -470,7 +473,7 @@ class StrandWork {
     const { manifest } = plugin;
     const isDry = this.#claimed.run.dryRun && manifest.effect === 'writes-external';
     const facts = new Map<string, string>();
-    const paused: { until?: Date; why?: string } = {};
+    const paused: Paused = {};
     const entry: Entry = isDry ? 'simulate' : 'run';
     const answer = await this.#execute(plugin, item, entry, item.inputs, facts, paused);
     await this.#host.faults.at('step.ran');
@@ -529,14 +532,7 @@ class StrandWork {
     return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };
   }
 
-  async #execute(
-    plugin: Plugin,
-    item: Item,
-    entry: Entry,
-    input: unknown,
-    facts: Map<string, string>,
-    paused: { until?: Date; why?: string },
-  ) {
+  async #execute(plugin: Plugin, item: Item, entry: Entry, input: unknown, facts: Map<string, string>, paused: Paused) {
     const { manifest } = plugin;
     const { run, strand } = this.#claimed;
     const abort = new AbortController();
@@ -548,6 +544,11 @@ class StrandWork {
     };
     const scope = this.#scope(manifest, item.path, signal, progress);
     const key = { runId: run.id, node: this.#node.id, path: item.path };
+    const pause = (until: Date | 'infinity', why: string) => {
+      paused.until = until;
+      paused.why = why;
+      abort.abort();
+    };
     const broker = createBroker(this.#host, {
       scope,
       entry,
@@ -564,16 +565,13 @@ class StrandWork {
               return internal ? internal.handle(sender, wanted) : sendHttp(sender, wanted, this.#host.fetcher);
             },
             lookup: (effect) => this.#lookup(plugin, item, effect),
-            pause: (until, why) => {
-              paused.until = until;
-              paused.why = why;
-              abort.abort();
-            },
+            pause,
           },
           { scope: at, key, intent: run.intent, token: strand.token, isLive },
           name,
           request,
         ),
+      wait: (name, request) => waitFor({ db: this.#host.db, workspaceId: run.workspaceId, key, pause }, name, request),
     });
     const limits =
       manifest.weight === 'heavy'

@@ -32,6 +32,7 @@ import { registerShowcase } from './showcase/routes.ts';
 import { readTemplates } from './templates.ts';
 import { type Context, memberOf } from './trpc.ts';
 import { registerUploads } from './uploads.ts';
+import { registerWaits } from './waits.ts';
 import { firstKit } from './workspaces.ts';
 
 export type ServerOptions = {
@@ -109,6 +110,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   registerUploads(app, services, authorize);
   registerMedia(app, services, authorize);
   registerShowcase(app, services);
+  registerWaits(app, services);
   registerHealth(app, services);
   await registerEditor(app, options.editorDir);
 

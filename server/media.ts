@@ -14,6 +14,7 @@ import type { Authorize, Services } from './deps.ts';
 import { notFound, Problem } from './problem.ts';
 import { disposition, sendAsset } from './send-asset.ts';
 import { requireBrand } from './trpc.ts';
+import { linkShows } from './waits.ts';
 import { type ZipEntry, zipStream } from './zip.ts';
 
 /** A request for a wave waits this long for it: an hour of sound is measured in about that time. */
@@ -40,10 +41,11 @@ export function registerMedia(app: FastifyInstance, services: Services, authoriz
       const at = OfAsset.safeParse(request.params);
       if (!at.success) throw notFound('This file');
       const { workspaceId, sha256 } = at.data;
-      await authorize(request, { workspaceId, role: 'sponsor-viewer' });
+      const { download, link } = request.query as { download?: string; link?: string };
+      const isShown = link !== undefined && (await linkShows(services, link, workspaceId, sha256));
+      if (!isShown) await authorize(request, { workspaceId, role: 'sponsor-viewer' });
       const found = await inWorkspace(services.db, workspaceId, (tx) => findAsset(tx, sha256));
       if (!found) throw notFound('This file');
-      const { download } = request.query as { download?: string };
       return sendAsset(request, reply, services.storeFor(workspaceId), found.asset, {
         ...(download === undefined ? {} : { download: download || (found.asset.name ?? sha256) }),
       });

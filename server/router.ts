@@ -5,6 +5,7 @@ import { runs } from './runs.ts';
 import { assets, catalogue, health, settings, templates } from './settings.ts';
 import { showcase } from './showcase/router.ts';
 import { router } from './trpc.ts';
+import { waits } from './waits.ts';
 import { brands, invitations, members, session, tokens, workspaces } from './workspaces.ts';
 
 export const appRouter = router({
@@ -23,6 +24,7 @@ export const appRouter = router({
   speech,
   settings,
   showcase,
+  waits,
   health,
 });
 export type AppRouter = typeof appRouter;

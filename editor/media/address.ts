@@ -1,13 +1,24 @@
-/** Where the bytes of an asset are served. Pure. */
+/** Where the bytes of an asset are served. */
 
-export const mediaAddress = (workspaceId: string, asset: string): string => `/media/${workspaceId}/${asset}`;
+let link: string | undefined;
+/** On a page that was opened by a signed link, media are asked for with it. */
+export function openedByLink(token: string | undefined): void {
+  link = token;
+}
+const asked = (...parts: string[]): string => {
+  const all = link === undefined ? parts : [...parts, `link=${encodeURIComponent(link)}`];
+  return all.length === 0 ? '' : `?${all.join('&')}`;
+};
+
+const place = (workspaceId: string, asset: string): string => `/media/${workspaceId}/${asset}`;
+export const mediaAddress = (workspaceId: string, asset: string): string => place(workspaceId, asset) + asked();
 
 /** Saved by the browser under `name` instead of being shown. */
 export const downloadAddress = (workspaceId: string, asset: string, name: string): string =>
-  `${mediaAddress(workspaceId, asset)}?download=${encodeURIComponent(name)}`;
+  place(workspaceId, asset) + asked(`download=${encodeURIComponent(name)}`);
 
 export const peaksAddress = (workspaceId: string, asset: string, bins: number): string =>
-  `${mediaAddress(workspaceId, asset)}/peaks?bins=${bins}`;
+  `${place(workspaceId, asset)}/peaks${asked(`bins=${bins}`)}`;
 
 /** A file name for what has none: "Ask what you can do.mp4". */
 export function fileName(asset: { name?: string | undefined; mime: string }, title?: string): string {

@@ -32,7 +32,7 @@ export const manifest = defineManifest({
   inputs: {},
   outputs: {},
   morePorts: {
-    inputs: { field: 'inputs', type: 'json', optional: true },
+    inputs: { field: 'inputs', type: 'json', optional: false },
     outputs: { field: 'outputs', type: 'json', optional: true },
   },
   config: z.strictObject({

@@ -263,6 +263,7 @@ export function prelude(host: (text: string) => void, limitsText: string) {
         },
         http: (request: unknown) => call(run, 'http', 'request', request),
         effect: (name: unknown, request: unknown) => call(run, 'effect', 'send', record({ name, request })),
+        wait: (name: unknown, request: unknown) => call(run, 'wait', 'for', record({ name, request })),
         assets: freeze(
           record({
             readText: (asset: unknown) => call(run, 'assets', 'readText', record({ asset: assetId(asset) })),

@@ -14,6 +14,7 @@ import {
   makePipeline,
   makeRun,
   makeToken,
+  makeWait,
   makeWorld,
   type Place,
   rowsOf,
@@ -36,6 +37,8 @@ const EXEMPT: Record<string, string> = {
   'workspaces.create': "makes a workspace of one's own: 'a new workspace …'",
   'invitations.look': "the secret of the link is the right: 'an invitation …'",
   'invitations.accept': "the secret of the link is the right: 'an invitation …'",
+  'waits.byLink': 'the signature of the link is the right: tests/server/waits.test.ts',
+  'waits.decideByLink': 'the signature of the link is the right: tests/server/waits.test.ts',
 };
 
 let world: World;
@@ -157,11 +160,21 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     brandId: place.brandId,
     pageId: (await makePage(world.server, place)).pageId,
   }),
+  'waits.list': ({ brandId }) => ({ brandId }),
+  'waits.get': question,
+  'waits.decide': async (place) => ({
+    ...(await question(place)),
+    decision: { outcome: 'approved', edits: {}, comment: '' },
+  }),
+  'waits.link': async (place) => ({ ...(await question(place)), kind: 'person' }),
   'health.doctor': () => ({}),
 };
 
 async function run(place: Place): Promise<{ runId: string }> {
   return { runId: (await makeRun(world.server, place)).runId };
+}
+async function question(place: Place) {
+  return { ...(await makeWait(world.server, place)), nodeId: 'other', path: [], name: 'review' };
 }
 const member = (workspaceId: string) => world.server.member(workspaceId, 'analyst');
 const editorOf = (place: Place) => (place.workspaceId === world.alpha.id ? world.alpha : world.beta).people.editor;

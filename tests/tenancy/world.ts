@@ -96,6 +96,9 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
     await sql`insert into node_store (pipeline_id, brand_id, node, key, value) values (${pipelineId}, ${brandId}, 'say', 'k', to_jsonb(${mark}::text))`.execute(
       tx,
     );
+    await sql`insert into wait (run_id, node, path, name, kind, request) values (${runId}, 'say', '{}', ${mark}, 'hook', to_jsonb(${mark}::text))`.execute(
+      tx,
+    );
     await sql`insert into call (run_id, node, path, key, request_digest, state) values (${runId}, 'say', '{}', ${mark}, ${digest}, 'open')`.execute(
       tx,
     );
@@ -156,6 +159,24 @@ export async function makeRun(server: TestServer, place: Place): Promise<{ runId
     return started.runId;
   });
   return { runId, pipelineId };
+}
+
+/** What a person is asked on the step that failed: the run's brand mark in all of it. */
+export async function makeWait(server: TestServer, place: Place): Promise<{ runId: string }> {
+  const { runId } = await makeRun(server, place);
+  const request = {
+    title: place.mark,
+    message: place.mark,
+    outcomes: [{ name: 'approved', title: 'Approve' }],
+    fields: [{ name: 'title', title: 'title', value: place.mark }],
+    reviewers: 'editor',
+    item: { title: place.mark },
+  };
+  await inWorkspace(server.services.db, place.workspaceId, (tx) =>
+    sql`insert into wait (run_id, node, path, name, kind, request)
+      values (${runId}, 'other', '{}', 'review', 'person', ${JSON.stringify(request)}::jsonb)`.execute(tx),
+  );
+  return { runId };
 }
 
 export async function makeAsset(server: TestServer, place: Place): Promise<string> {
