@@ -27,6 +27,13 @@ const invitation = createRoute({
   component: lazyRouteComponent(() => import('./session/invitation-page.tsx'), 'InvitationPage'),
 });
 
+/** A signed link to one question: no account is needed. */
+const approve = createRoute({
+  getParentRoute: () => root,
+  path: '/approve/$token',
+  component: lazyRouteComponent(() => import('./waits/approve-page.tsx'), 'ApprovePage'),
+});
+
 /** `view=outline` is the canvas's text twin; `run` shows that run on the canvas; `node` opens it in the inspector. */
 const pipeline = createRoute({
   getParentRoute: () => root,
@@ -80,6 +87,12 @@ const run = createRoute({
   component: lazyRouteComponent(() => import('./runs/runs-page.tsx'), 'RunsPage'),
 });
 
+const approvals = createRoute({
+  getParentRoute: () => workspace,
+  path: '/approvals',
+  component: lazyRouteComponent(() => import('./waits/waiting-page.tsx'), 'WaitingPage'),
+});
+
 const recordings = createRoute({
   getParentRoute: () => workspace,
   path: '/recordings',
@@ -109,8 +122,9 @@ export const router = createRouter({
     front,
     signIn,
     invitation,
+    approve,
     pipeline,
-    workspace.addChildren([pipelines, gallery, runs, run, recordings, brands, members, settings]),
+    workspace.addChildren([pipelines, gallery, runs, run, approvals, recordings, brands, members, settings]),
   ]),
   defaultPreload: 'intent',
 });

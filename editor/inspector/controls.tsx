@@ -1,10 +1,11 @@
 /** The control of one setting by its kind: buttons, lists, numbers, words, colours, JSON. */
 import { type ReactNode, useEffect, useState } from 'react';
 import { afterPress } from '../ui/after-press.ts';
+import { Button, IconButton } from '../ui/button.tsx';
 import { Checkbox, Segmented, Select, Slider, Switch } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { DraftInput, type DraftInputProps } from './draft-input.tsx';
-import { type FormField, type Json, parseNumber } from './form-schema.ts';
+import { type FormField, type Json, newRow, parseNumber } from './form-schema.ts';
 
 /** Draws a `recording` field. */
 export type RecordingControl = (props: {
@@ -85,6 +86,7 @@ export function Control({ id, field, value, disabled, bad, onDraft, onChange, re
           id={id}
           value={typeof value === 'string' ? value : ''}
           long={field.long}
+          code={field.code}
           maxLength={field.maxLength}
           placeholder={field.placeholder}
           disabled={disabled}
@@ -123,6 +125,17 @@ export function Control({ id, field, value, disabled, bad, onDraft, onChange, re
           field={field}
           value={Array.isArray(value) ? value : []}
           disabled={disabled}
+          onChange={onChange}
+        />
+      );
+    case 'rows':
+      return (
+        <RowsControl
+          id={id}
+          field={field}
+          value={Array.isArray(value) ? value : []}
+          disabled={disabled}
+          recording={recording}
           onChange={onChange}
         />
       );
@@ -194,12 +207,13 @@ function NumberControl({ id, field, value, disabled, bad, describedBy, onDraft, 
 
 type TextControlProps = Omit<DraftInputProps, 'placeholder' | 'maxLength'> & {
   long: boolean;
+  code: boolean;
   bad: boolean;
   maxLength: number | null;
   placeholder: string | null;
 };
 
-function TextControl({ long, bad, maxLength, placeholder, ...rest }: TextControlProps) {
+function TextControl({ long, code, bad, maxLength, placeholder, ...rest }: TextControlProps) {
   const [draft, setDraft] = useState(rest.value);
   useEffect(() => setDraft(rest.value), [rest.value]);
   if (long) {
@@ -208,6 +222,9 @@ function TextControl({ long, bad, maxLength, placeholder, ...rest }: TextControl
         <textarea
           id={rest.id}
           value={draft}
+          className={code ? 'mono' : ''}
+          rows={code ? 10 : undefined}
+          spellCheck={code ? false : undefined}
           disabled={rest.disabled}
           aria-describedby={rest.describedBy}
           maxLength={maxLength ?? undefined}
@@ -222,6 +239,80 @@ function TextControl({ long, bad, maxLength, placeholder, ...rest }: TextControl
     <span className={`in sm ${bad ? 'bad' : ''} ${rest.disabled ? 'off' : ''}`}>
       <DraftInput {...rest} maxLength={maxLength ?? undefined} placeholder={placeholder ?? undefined} />
     </span>
+  );
+}
+
+type RowsProps = Pick<ControlProps, 'id' | 'disabled' | 'onChange' | 'recording'> & {
+  field: Extract<FormField, { kind: 'rows' }>;
+  value: readonly Json[];
+};
+
+/** A list of rows of settings: added, changed, moved and taken away; their order counts. */
+function RowsControl({ id, field, value, disabled, onChange, recording }: RowsProps) {
+  const rows = value.map((row) => (typeof row === 'object' && row !== null && !Array.isArray(row) ? row : {}));
+  const put = (index: number, row: { [name: string]: Json }) =>
+    onChange(rows.map((other, at) => (at === index ? row : other)));
+  const move = (index: number) => {
+    const next = [...rows];
+    next.splice(index - 1, 2, rows[index]!, rows[index - 1]!);
+    onChange(next);
+  };
+  return (
+    <div className="insp-rows" id={id}>
+      {rows.map((row, index) => (
+        <fieldset key={field.port === null ? index : String(row[field.port])} disabled={disabled}>
+          <legend className="row">
+            <span className="grow faint t-12">{index + 1}</span>
+            {!disabled && (
+              <>
+                <IconButton
+                  icon="arrow-up"
+                  size="xs"
+                  label={`Move ${index + 1} up`}
+                  disabled={index === 0}
+                  onClick={() => move(index)}
+                />
+                <IconButton
+                  icon="x"
+                  size="xs"
+                  label={`Take ${index + 1} away`}
+                  disabled={rows.length <= field.least}
+                  onClick={() => onChange(rows.filter((_, at) => at !== index))}
+                />
+              </>
+            )}
+          </legend>
+          {field.fields.map((part) => {
+            if (part.kind === 'object') return null;
+            const partId = `${id}-${index}-${part.name}`;
+            return (
+              <div key={part.name} className="insp-rowpart">
+                <label htmlFor={partId}>{part.title}</label>
+                <Control
+                  id={partId}
+                  field={part}
+                  value={row[part.name] ?? part.default}
+                  disabled={disabled}
+                  bad={false}
+                  recording={recording}
+                  onChange={(next) => {
+                    const { [part.name]: _, ...others } = row;
+                    put(index, next === undefined ? others : { ...row, [part.name]: next });
+                  }}
+                />
+              </div>
+            );
+          })}
+        </fieldset>
+      ))}
+      {!disabled && (field.most === null || rows.length < field.most) && (
+        <span>
+          <Button size="sm" icon="plus" onClick={() => onChange([...rows, newRow(field, rows)])}>
+            Add
+          </Button>
+        </span>
+      )}
+    </div>
   );
 }
 

@@ -1,7 +1,7 @@
 /**
  * Reads the JSON Schema of a node's config into the fields of a form. Pure. Known hints: `title`, `description` or
  * `help`, `unit`, `slider`, `group`, `labels` (value → words), `placeholder`, `step`, and `x-widget`: `recording`,
- * `color`, `textarea`, `segmented`, `list`. What is wrong with a config says runtime/graph, the same as at a run.
+ * `color`, `textarea`, `code`, `segmented`, `list`, `port`. What is wrong with a config says runtime/graph, the same as at a run.
  */
 import { resolveConfig } from '../../runtime/graph/config.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
@@ -25,7 +25,9 @@ export type FormField = Common &
     | { kind: 'choice'; options: { value: string | number; label: string }[]; segmented: boolean }
     | { kind: 'number'; integer: boolean; min: number | null; max: number | null; step: number; slider: boolean }
     | { kind: 'switch' }
-    | { kind: 'text'; long: boolean; maxLength: number | null }
+    | { kind: 'text'; long: boolean; code: boolean; maxLength: number | null }
+    /** A list of the same few settings; `port` is the one that names a port of the node and is made, not typed. */
+    | { kind: 'rows'; fields: FormField[]; port: string | null; most: number | null; least: number }
     | { kind: 'color' }
     | { kind: 'recording' }
     | { kind: 'words'; items: 'text' | 'choice'; options: { value: string | number; label: string }[] }
@@ -46,6 +48,19 @@ export function humanize(name: string): string {
     .toLowerCase()
     .trim();
   return words === '' ? name : words[0]!.toUpperCase() + words.slice(1);
+}
+
+/** A row with its defaults; the port it makes gets the first free name of `way1`, `way2` … */
+export function newRow(field: Extract<FormField, { kind: 'rows' }>, rows: readonly Json[]): { [name: string]: Json } {
+  const row = Object.fromEntries(
+    field.fields.flatMap((part) => (part.default === undefined ? [] : [[part.name, part.default]])),
+  );
+  if (field.port === null) return row;
+  const port = field.port;
+  const taken = new Set(rows.map((other) => (isObject(other) ? other[port] : undefined)));
+  let count = 1;
+  while (taken.has(`way${count}`)) count += 1;
+  return { [port]: `way${count}`, ...row };
 }
 
 export function formFields(schema: unknown): FormField[] {
@@ -160,7 +175,8 @@ function fieldOf(name: string, given: Schema, root: Schema): FormField {
       return {
         ...common,
         kind: 'text',
-        long: widget === 'textarea' || schema.multiline === true,
+        long: widget === 'textarea' || widget === 'code' || schema.multiline === true,
+        code: widget === 'code',
         maxLength: number(schema.maxLength),
       };
     case 'array': {
@@ -168,6 +184,18 @@ function fieldOf(name: string, given: Schema, root: Schema): FormField {
       if (Array.isArray(items.enum))
         return { ...common, kind: 'words', items: 'choice', options: optionsOf(items.enum) };
       if (items.type === 'string') return { ...common, kind: 'words', items: 'text', options: [] };
+      if (items.type === 'object' && isObject(items.properties)) {
+        const properties = Object.entries(items.properties);
+        const port = properties.find(([, part]) => isObject(part) && part['x-widget'] === 'port')?.[0] ?? null;
+        return {
+          ...common,
+          kind: 'rows',
+          fields: fieldsOf(items, root).filter((field) => field.name !== port),
+          port,
+          most: number(schema.maxItems),
+          least: number(schema.minItems) ?? 0,
+        };
+      }
       return { ...common, kind: 'json' };
     }
     case 'object':

@@ -16,6 +16,7 @@ import { bytes, duration } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
 import { Bar } from '../ui/progress.tsx';
+import { StepWait } from '../waits/step-wait.tsx';
 
 /** The steps of one node in the run on show; read again when the node's counts change. */
 function useSteps(node: string) {
@@ -122,6 +123,7 @@ function StepOutput({ node, manifest, step, run }: StepOutputProps) {
           ))}
         </dl>
       )}
+      <StepWait {...of} />
       <div className="mb-3 empty:hidden">
         <Corrected {...of} />
       </div>

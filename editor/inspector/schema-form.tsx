@@ -88,6 +88,7 @@ function Row({ field, value, error, onDraft, disabled, onChange, recording, prom
     field.kind === 'recording' ||
     field.kind === 'object' ||
     field.kind === 'json' ||
+    field.kind === 'rows' ||
     field.kind === 'words' ||
     (field.kind === 'text' && field.long);
   const off = field.nullable && (present === null || present === undefined);

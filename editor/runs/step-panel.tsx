@@ -15,6 +15,7 @@ import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
 import { bytes, duration, plural } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
+import { StepWait } from '../waits/step-wait.tsx';
 import { RetryButton } from './retry-button.tsx';
 import { stepsKey, useFreshSteps } from './run-timeline.tsx';
 import { Corrected, OutputValue, outputsOf, type StepOf, titleOf, useOutputValue } from './step-output.tsx';
@@ -167,6 +168,7 @@ function StepDetail({ said, ...of }: StepDetailProps) {
           actions={<RetryButton workspaceId={workspaceId} runId={run.id} nodeId={nodeId} path={step.path} />}
         />
       )}
+      <StepWait {...of} />
       <Corrected {...of} />
       <div className="outs">
         {outputsOf(step).map(([port, output]) => (

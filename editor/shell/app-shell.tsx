@@ -20,6 +20,7 @@ export const NAV = [
   { to: '/w/$workspaceId', label: 'Pipelines', icon: 'workflow', exact: true },
   { to: '/w/$workspaceId/gallery', label: 'Gallery', icon: 'layout-template', exact: false },
   { to: '/w/$workspaceId/runs', label: 'Runs', icon: 'list-video', exact: false },
+  { to: '/w/$workspaceId/approvals', label: 'Approvals', icon: 'user-check', exact: false },
   { to: '/w/$workspaceId/recordings', label: 'Recordings', icon: 'film', exact: false },
   { to: '/w/$workspaceId/brands', label: 'Brands', icon: 'palette', exact: false },
   { to: '/w/$workspaceId/members', label: 'Members', icon: 'users', exact: false },

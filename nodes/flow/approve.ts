@@ -49,7 +49,7 @@ export const manifest = defineManifest({
     hours: z.number().positive().max(8_760).nullable().default(72).meta({ title: 'Expires after', unit: 'hours' }),
     expired: z.string().max(40).default('').meta({
       title: 'If it expires',
-      help: 'The name of the outcome to take, such as rejected. Empty: the step fails.',
+      help: 'The outcome to take, such as Reject. Empty: the step fails.',
     }),
   }),
   capabilities: { wait: true },
@@ -89,14 +89,15 @@ export const run: Run<typeof manifest> = async (ctx, { item }) => {
     item,
   });
   if (answer.state === 'expired') {
-    if (!outcomes.some(({ name }) => name === expired)) {
+    const taken = outcomes.find(({ name, title }) => expired !== '' && (title === expired || name === expired));
+    if (!taken) {
       throw new NodeError('APPROVAL_EXPIRED', `Nobody decided within ${hours} hours.`, {
         hint: 'Try this step again to ask once more, or name an outcome to take when it expires.',
         retry: 'person',
       });
     }
-    ctx.fact('decided', `${expired}: nobody answered in time`);
-    return { [expired]: item } as OutputsOf<typeof manifest.outputs>;
+    ctx.fact('decided', `${taken.title || taken.name}: nobody answered in time`);
+    return { [taken.name]: item } as OutputsOf<typeof manifest.outputs>;
   }
   const { outcome, edits, comment } = Decision.parse(answer.value);
   ctx.fact('decided', outcomes.find(({ name }) => name === outcome)?.title || outcome);

@@ -53,7 +53,7 @@ export const manifest = defineManifest({
         help: 'With one output, what you return is its value; with several, return an object.',
       }),
   }),
-  fields: ['code'],
+  fields: [],
   example: {
     config: { code: 'const twice: number = input * 2; return twice;' },
     inputs: { input: 21 },

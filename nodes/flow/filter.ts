@@ -7,7 +7,7 @@ export const manifest = defineManifest({
   version: '1.0.0',
   title: 'Filter',
   help: 'Keeps the items that meet your conditions. What is left out goes to the second output, if you need it.',
-  icon: 'filter',
+  icon: 'funnel',
   family: 'flow',
   aliases: ['if', 'condition', 'only', 'where', 'keep', 'remove'],
   shape: 'filter',

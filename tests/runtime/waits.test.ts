@@ -146,7 +146,7 @@ test('nobody in time: the named outcome is taken, or the step fails and asks aga
   expect((await bench.ended(taken)).run.state).toBe('succeeded');
   expect((await bench.steps(taken, 'ask'))[0]!.facts).toContainEqual({
     name: 'decided',
-    value: 'rejected: nobody answered in time',
+    value: 'Reject: nobody answered in time',
   });
   const failed = await start('{"hours":0.0002}');
   expect((await bench.ended(failed)).run.state).toBe('problems');
