@@ -170,3 +170,28 @@ test('Stop ends the run at once: what had not begun is left out and counted, and
     expect(step.reason).toBe('stop ended the run: nothing good enough');
   }
 });
+
+test('Join waits for all branches and gives on those that have something; Set gives values of their types', async () => {
+  const values = [
+    { name: 'way1', title: 'Word', type: 'text', value: 'a word' },
+    { name: 'way2', title: 'Most', type: 'number', value: '2,5' },
+    { name: 'way3', title: 'Data', type: 'json', value: '{"a":[1]}' },
+  ];
+  const { id, end } = await run(
+    [
+      `set:flow.set ${config({ values })}`,
+      `none:flow.filter ${config({ conditions: [{ field: '', test: 'is', value: 'something else' }] })}`,
+      'all:flow.join',
+    ],
+    ['set.way1 > none.item', 'none.kept > all.first', 'none.rest > all.second', 'set.way1 > all.third'],
+  );
+  expect(end.run.state).toBe('succeeded');
+  expect(await bench.value(id, 'all', 'items')).toEqual(['a word', 'a word']);
+  expect(await bench.value(id, 'set', 'way2')).toBe(2.5);
+  expect(await bench.value(id, 'set', 'way3')).toEqual({ a: [1] });
+  const wrong = await run(
+    [`set:flow.set ${config({ values: [{ name: 'way1', type: 'number', value: 'many' }] })}`],
+    [],
+  );
+  expect((await bench.steps(wrong.id, 'set'))[0]!.error).toMatchObject({ code: 'SET_MISFIT' });
+});
