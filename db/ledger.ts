@@ -126,6 +126,10 @@ export function createLedger(pool: pg.Pool) {
     claim: (lane: string, worker: string, most: number, known: string[]) =>
       call<Claimed>('claim', 'select ledger_claim($1, $2, $3, $4) as value', [lane, worker, most, known]),
 
+    /** What started a run: { node, kind, event, sample }, or null. */
+    triggerOf: (workspaceId: string, runId: string) =>
+      one<unknown>('trigger', 'select ledger_trigger($1, $2) as value', [workspaceId, runId]),
+
     /** Null: the lease was lost meanwhile, and nothing was written. */
     settle: (lease: Lease, settlement: Settlement) =>
       one<SettleResult | null>(

@@ -83,6 +83,7 @@ export async function runSnapshot(tx: WorkspaceTx, runId: string): Promise<RunSn
       'run.started_at',
       'run.ended_at',
       'run.started_by',
+      'run.started_how',
       'run.graph',
       'run.plan',
     ])
@@ -172,6 +173,7 @@ export async function runSnapshot(tx: WorkspaceTx, runId: string): Promise<RunSn
       startedAt: run.started_at.toISOString(),
       endedAt: run.ended_at?.toISOString() ?? null,
       startedBy: run.started_by,
+      startedHow: run.started_how,
       graph: run.graph,
       plan: run.plan,
     },

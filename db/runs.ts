@@ -19,6 +19,8 @@ export type StartRun = {
   afresh?: readonly string[];
   dryRun?: boolean;
   nonce?: string | null;
+  /** What its trigger is given: { node, kind, event, sample }. */
+  trigger?: unknown;
   startedBy: string | null;
 };
 
@@ -39,6 +41,7 @@ export async function startRun(tx: WorkspaceTx, run: StartRun): Promise<{ runId:
       afresh: [...(run.afresh ?? [])],
       dry_run: run.dryRun === true,
       nonce: run.nonce ?? null,
+      trigger: run.trigger === undefined || run.trigger === null ? null : JSON.stringify(run.trigger),
       started_by: run.startedBy,
     }))
     .returning(['id', 'number'])
@@ -81,6 +84,8 @@ export type RunListing = {
   startedAt: string;
   endedAt: string | null;
   startedBy: string | null;
+  /** The kind of trigger that started it; null: a person did. */
+  startedHow: string | null;
 };
 
 /** Newest first. `cursor` is the `next` of the page before. */
@@ -113,6 +118,7 @@ export async function listRuns(
       'run.started_at',
       'run.ended_at',
       'run.started_by',
+      'run.started_how',
     ])
     .orderBy('run.number', 'desc')
     .limit(limit + 1);
@@ -141,6 +147,7 @@ export async function listRuns(
       startedAt: row.started_at.toISOString(),
       endedAt: row.ended_at?.toISOString() ?? null,
       startedBy: row.started_by,
+      startedHow: row.started_how,
     })),
     next: rows.length > limit ? String(page.at(-1)!.number) : null,
   };

@@ -268,7 +268,7 @@ export type Tables = {
     sent_at: InstantOrNull;
     created_at: Instant;
   };
-  trigger: {
+  pipeline_trigger: {
     id: Generated<string>;
     workspace_id: Generated<string>;
     pipeline_id: string;

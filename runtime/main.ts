@@ -24,6 +24,7 @@ import { createFetcher, egressFrom } from './fetch.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import type { Layer } from './sandbox/spawn.ts';
 import { modelFolder } from './speech/install.ts';
+import { startTriggers } from './triggers/triggers.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 const log = pino({ name: 'worker', level: process.env.SPLICEBOARD_LOG ?? 'warn' }, pino.destination(2));
@@ -129,6 +130,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     changed: () => void lookAround(),
     log: (line, details) => log.warn(details, line),
   });
+  const triggers = startTriggers({ db, catalogue, fetcher, log: (line, details) => log.warn(details, line) });
   void lookAround();
   const looking = setInterval(lookAround, LOOK_MS);
   void sweepJobs(assetsDir).catch((error: unknown) => log.warn({ err: error }, 'Old temporary files were left.'));
@@ -136,7 +138,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     worker,
     async close() {
       clearInterval(looking);
-      await Promise.all([worker.stop(3_000), errands.stop(), chores.stop()]);
+      await Promise.all([worker.stop(3_000), errands.stop(), chores.stop(), triggers.stop()]);
       await close();
       await sandbox[Symbol.asyncDispose]();
       await pool.end();

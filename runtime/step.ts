@@ -38,6 +38,7 @@ import { convert } from './graph/convert.ts';
 import { ERROR_PORT, type Graph } from './graph/graph.ts';
 import type { Plan, PlanNode } from './graph/plan.ts';
 import type { NodeManifests } from './graph/resolve.ts';
+import type { RunTrigger } from './graph/triggers.ts';
 import { storeOutputs } from './outputs.ts';
 import { declaredKit, reuseForSeconds, reuseKey } from './reuse.ts';
 import type { Json, Sandbox } from './sandbox/sandbox.ts';
@@ -107,6 +108,8 @@ type Item = {
   digests: Record<string, string[]>;
   key: string | null;
   isMine: boolean;
+  /** A reason that is not its inputs'. */
+  said?: string | null;
 };
 /** Why an attempt gave its step back to sleep. */
 type Paused = { until?: Date | 'infinity'; why?: string };
@@ -238,6 +241,7 @@ class StrandWork {
     const decision = decide(this.#run.plan, this.#node.id, path, (node, at) => this.#settledAt(node, at));
     const item: Item = { path, decision, inputs: {}, digests: {}, key: null, isMine: false };
     if (decision.kind !== 'run') return item;
+    if (this.#run.manifests.get(this.#node.id)?.shape === 'trigger') return this.#begin(item);
     for (const input of this.#node.inputs) {
       const parts = decision.inputs[input.port];
       if (!parts) continue;
@@ -247,6 +251,23 @@ class StrandWork {
       item.digests[input.port] = loaded.map((each) => each.digest);
     }
     return item;
+  }
+
+  /** A trigger's input is the event that started the run; the other triggers of the pipeline have nothing to give. */
+  async #begin(item: Item): Promise<Item> {
+    const { workspaceId, id } = this.#claimed.run;
+    const started = (await this.#host.ledger.triggerOf(workspaceId, id)) as RunTrigger | null;
+    if (started?.node !== this.#node.id) {
+      const other = started && this.#run.plan.nodes[started.node]?.name;
+      const said = other ? `This run was started by ${other}.` : 'Nothing started this run here.';
+      return { ...item, decision: { kind: 'skip', because: '' }, said };
+    }
+    return {
+      ...item,
+      inputs: { event: started.event },
+      digests: { event: [digestOf(started.event)] },
+      said: started.sample,
+    };
   }
 
   #settledAt(node: string, path: Path): Settled | undefined {
@@ -360,7 +381,8 @@ class StrandWork {
   #passed(item: Item): Result {
     const state = item.decision.kind === 'block' ? 'blocked' : 'skipped';
     const cause = item.decision.kind === 'block' ? item.decision.cause : null;
-    const reason = item.decision.kind === 'skip' ? `There was no ${this.#portTitle(item.decision.because)}.` : null;
+    const reason =
+      item.decision.kind === 'skip' ? (item.said ?? `There was no ${this.#portTitle(item.decision.because)}.`) : null;
     return {
       row: { ...this.#row(item, state), cause, reason },
       settled: { state, cause, outputs: {} },
@@ -491,7 +513,7 @@ class StrandWork {
         item,
         checked.outputs,
         said,
-        isDry ? String(given.would ?? 'Rehearsed.').slice(0, 500) : null,
+        isDry ? String(given.would ?? 'Rehearsed.').slice(0, 500) : (item.said ?? null),
       );
       if (item.key !== null && this.#promised.has(item.key)) {
         result.made = { key: item.key, outputs: checked.outputs, facts: said, ambient: {} };

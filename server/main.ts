@@ -21,6 +21,7 @@ import { inWorkspace } from '../db/workspace.ts';
 import { localStore } from '../runtime/assets.ts';
 import { loadSealKey, type SealKey } from '../runtime/seal.ts';
 import type { Authorize, Services } from './deps.ts';
+import { registerHooks } from './hooks.ts';
 import { registerMedia } from './media.ts';
 import { nodeTypes } from './node-types.ts';
 import { Problem, toProblem } from './problem.ts';
@@ -86,7 +87,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const refused = insecureHost(request.headers.host, services.publicUrl, allowHttp);
     if (refused !== null && request.url !== '/healthz') throw new Problem('FORBIDDEN', 'ADDRESS_REFUSED', refused);
     const changes = !['GET', 'HEAD', 'OPTIONS'].includes(request.method);
-    if (changes && request.headers.authorization === undefined && !comesFromUs(request.headers, origins)) {
+    // a webhook is for everybody who knows its address: no cookie of ours means anything there
+    const isHook = request.url.startsWith('/hooks/');
+    if (changes && !isHook && request.headers.authorization === undefined && !comesFromUs(request.headers, origins)) {
       throw new Problem('FORBIDDEN', 'ORIGIN_REFUSED', 'This request comes from another site.');
     }
   });
@@ -111,6 +114,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   registerMedia(app, services, authorize);
   registerShowcase(app, services);
   registerWaits(app, services);
+  await registerHooks(app, services);
   registerHealth(app, services);
   await registerEditor(app, options.editorDir);
 
@@ -240,7 +244,7 @@ async function registerEditor(app: FastifyInstance, folder: string): Promise<voi
   app.setNotFoundHandler((request, reply) => {
     const isPage =
       request.method === 'GET' &&
-      !/^\/(api|media|healthz|b)(\/|$)/.test(request.url) &&
+      !/^\/(api|media|hooks|healthz|b)(\/|$)/.test(request.url) &&
       !/\.\w{2,5}$/.test(request.url.split('?')[0]!);
     if (!isPage || !existsSync(path.join(folder, 'index.html'))) {
       return reply.code(404).send({

@@ -13,11 +13,13 @@ import {
   renamePipeline,
   restorePipeline,
 } from '../db/pipelines.ts';
+import { turnTriggersOff } from '../db/triggers.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { EMPTY_GRAPH, Graph } from '../runtime/graph/graph.ts';
 import { applyAll, Operation, OperationRefused, rebaseAll } from '../runtime/graph/operations.ts';
 import { problems } from '../runtime/graph/validate.ts';
 import { notFound, Problem } from './problem.ts';
+import { followVersion } from './triggers.ts';
 import { checkAgain, memberProcedure, router } from './trpc.ts';
 
 const Name = z.string().trim().min(1).max(120);
@@ -155,6 +157,7 @@ export const pipelines = router({
     .mutation(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
         if (!(await removePipeline(tx, input.pipelineId))) throw notFound('This pipeline');
+        await turnTriggersOff(tx, input);
         await audit(tx, ctx.member.userId, 'pipeline.remove', { pipeline: input.pipelineId });
         return {};
       }),
@@ -279,6 +282,7 @@ export const pipelines = router({
             retry: 'person',
           });
         }
+        await followVersion(ctx.services, tx, { ...input, version: published.version });
         await audit(tx, ctx.member.userId, 'pipeline.publish', {
           pipeline: input.pipelineId,
           version: published.version,

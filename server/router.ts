@@ -4,6 +4,7 @@ import { pipelines } from './pipelines.ts';
 import { runs } from './runs.ts';
 import { assets, catalogue, health, settings, templates } from './settings.ts';
 import { showcase } from './showcase/router.ts';
+import { triggers } from './triggers.ts';
 import { router } from './trpc.ts';
 import { waits } from './waits.ts';
 import { brands, invitations, members, session, tokens, workspaces } from './workspaces.ts';
@@ -19,6 +20,7 @@ export const appRouter = router({
   templates,
   pipelines,
   runs,
+  triggers,
   assets,
   engines,
   speech,

@@ -148,8 +148,17 @@ export type RunEvent = z.infer<typeof RunEvent>;
 export type Manifests = ReadonlyMap<string, ManifestJson>;
 export type Names = ReadonlyMap<string, string>;
 
-export function runRow(row: RunListing, names: Names) {
-  return { ...row, startedBy: row.startedBy === null ? null : (names.get(row.startedBy) ?? null) };
+/** Who or what started it, as it reads after "by". */
+const HOW: Record<string, string> = {
+  webhook: 'a webhook',
+  schedule: 'its schedule',
+  asset: 'an upload',
+  feed: 'its feed',
+};
+
+export function runRow({ startedHow, ...row }: RunListing, names: Names) {
+  const by = row.startedBy === null ? (HOW[startedHow ?? ''] ?? null) : (names.get(row.startedBy) ?? null);
+  return { ...row, startedBy: by };
 }
 
 export function runView(snapshot: RunSnapshot, manifests: Manifests, names: Names): RunView {

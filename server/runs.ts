@@ -7,6 +7,7 @@ import { getPipeline, pipelineVersion } from '../db/pipelines.ts';
 import { type RunSnapshot, runSnapshot } from '../db/run-view.ts';
 import { cancelRun, latestFor, listRuns, numbersWithin, startRun } from '../db/runs.ts';
 import { getStep, listSteps } from '../db/steps.ts';
+import { lastEvents } from '../db/triggers.ts';
 import { LONGEST_VALUE_BYTES, loadValue, storeValue } from '../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
@@ -14,6 +15,7 @@ import { dependentsOf, firstSteps, isTrouble, rebuild } from '../runtime/graph/a
 import { downstreamOf } from '../runtime/graph/flow.ts';
 import { Graph } from '../runtime/graph/graph.ts';
 import { planOf } from '../runtime/graph/plan.ts';
+import { type RunTrigger, sampleFor } from '../runtime/graph/triggers.ts';
 import { problems } from '../runtime/graph/validate.ts';
 import type { Services } from './deps.ts';
 import { notFound, Problem } from './problem.ts';
@@ -171,6 +173,8 @@ export const runs = router({
         from: z.string().max(40).optional(),
         /** Benches only: nothing stored is used and nothing of it is found later. */
         nonce: z.string().max(80).optional(),
+        /** Of several triggers, the one whose event it begins with; the Manual one or the first where absent. */
+        trigger: z.string().max(40).optional(),
       }),
     )
     .output(z.object({ runId: z.string(), number: z.number() }))
@@ -212,6 +216,13 @@ export const runs = router({
             return [type, { version: known.manifest.version, digest: known.behaviour }];
           }),
         );
+        const last = await lastEvents(tx, { pipelineId: pipeline.id, brandId: brand.id });
+        const trigger = sampleFor(graph, types, {
+          ...(input.trigger === undefined ? {} : { node: input.trigger }),
+          inputs: input.inputs,
+          now: new Date().toISOString(),
+          last: (node) => last.get(node) as RunTrigger | undefined,
+        });
         const started = await startRun(tx, {
           pipelineId: pipeline.id,
           version: number,
@@ -224,6 +235,7 @@ export const runs = router({
           afresh: input.from === undefined ? [] : [input.from, ...downstreamOf(graph, input.from)],
           dryRun: input.dryRun,
           nonce: input.nonce ?? null,
+          trigger,
           startedBy: ctx.member.userId,
         });
         await audit(tx, ctx.member.userId, 'run.start', { run: started.runId, pipeline: pipeline.id, brand: brand.id });

@@ -19,6 +19,7 @@ import * as z from 'zod';
 import { addSidecar, findAsset } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
 import { sendErrand } from '../db/errands.ts';
+import { announceArrival } from '../db/triggers.ts';
 import { allUploads, beginUpload, finishUpload, getUpload, removeUpload, uploadOwner } from '../db/uploads.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { Asset } from '../nodes/contract.ts';
@@ -43,6 +44,8 @@ const Finish = z.object({
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .optional(),
+  /** The brand it is for; pipelines of others are not started by it. */
+  brandId: z.uuid().optional(),
 });
 
 export function registerUploads(app: FastifyInstance, services: Services, authorize: Authorize): void {
@@ -194,6 +197,7 @@ export function registerUploads(app: FastifyInstance, services: Services, author
       if (sidecarOf !== undefined) await addSidecar(tx, sidecarOf, asset.asset, upload.name);
       await finishUpload(tx, id, asset.asset);
       if (asset.kind === 'video' || asset.kind === 'audio') {
+        await announceArrival(tx, { sha256: asset.asset, brandId: wanted.data.brandId ?? null, by: caller.userId });
         await sendErrand(tx, workspaceId, { kind: 'inspect', input: { asset: asset.asset }, by: caller.userId });
       }
     });

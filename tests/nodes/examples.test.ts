@@ -57,7 +57,7 @@ async function runExample(id: string, entry: 'run' | 'simulate') {
   const plugin = catalogue.plugin(id)!;
   const example = plugin.manifest.example as Example;
   const manifest = withAddedPorts(plugin.manifest, { config: example.config ?? {} });
-  parsePorts('input', manifest.inputs, example.inputs);
+  if (manifest.shape !== 'trigger') parsePorts('input', manifest.inputs, example.inputs); // a trigger is given its event
   const replies = [...(example.replies ?? [])];
   const calls: string[] = [];
   const result: SandboxResult = await sandbox.run({

@@ -39,6 +39,16 @@ export const SAY: ManifestJson = {
   exports: ['run'],
 };
 
+/** Begins a run for each upload: so that a pipeline can be turned on. */
+export const BEGIN: ManifestJson = {
+  ...SAY,
+  id: 'test.begin',
+  title: 'Begin',
+  shape: 'trigger',
+  trigger: { kind: 'asset' },
+  config: { type: 'object', properties: {}, additionalProperties: false },
+};
+
 export type TestServer = AsyncDisposable & {
   url: string;
   dataDir: string;
@@ -59,10 +69,16 @@ export type TestServer = AsyncDisposable & {
 export async function startTestServer(options: { publicUrl?: string; dataDir?: string } = {}): Promise<TestServer> {
   const database = await testDatabase();
   const dataDir = options.dataDir ?? mkdtempSync(path.join(os.tmpdir(), 'spliceboard-server-'));
-  const manifest = SAY;
-  await saveCatalogue(database.db('app'), [
-    { id: SAY.id, version: SAY.version, digest: 'd', behaviour: `${SAY.id}@${SAY.version}`, manifest },
-  ]);
+  await saveCatalogue(
+    database.db('app'),
+    [SAY, BEGIN].map((manifest) => ({
+      id: manifest.id,
+      version: manifest.version,
+      digest: 'd',
+      behaviour: `${manifest.id}@${manifest.version}`,
+      manifest,
+    })),
+  );
   const port = await freePort();
   const server = await startServer({
     host: '127.0.0.1',

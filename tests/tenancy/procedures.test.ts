@@ -12,8 +12,10 @@ import {
   makeInvitation,
   makePage,
   makePipeline,
+  makePublished,
   makeRun,
   makeToken,
+  makeTrigger,
   makeWait,
   makeWorld,
   type Place,
@@ -137,6 +139,20 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
   }),
   'runs.clearOverride': async (place) => ({ ...(await run(place)), nodeId: 'say', path: [], port: 'text' }),
   'runs.watch': run,
+  'triggers.get': async (place) => ({
+    pipelineId: await makePublished(world.server, place),
+    brandId: place.brandId,
+  }),
+  'triggers.turnOn': async (place) => ({
+    pipelineId: await makePublished(world.server, place),
+    brandId: place.brandId,
+  }),
+  'triggers.turnOff': async (place) => ({
+    pipelineId: await makePublished(world.server, place),
+    brandId: place.brandId,
+  }),
+  'triggers.setSecret': async (place) => ({ triggerId: await makeTrigger(world.server, place) }),
+  'triggers.renewAddress': async (place) => ({ triggerId: await makeTrigger(world.server, place) }),
   'assets.list': () => ({}),
   'assets.get': async (place) => ({ asset: await makeAsset(world.server, place) }),
   'assets.remove': async (place) => ({ asset: await makeAsset(world.server, place) }),
@@ -181,7 +197,7 @@ const editorOf = (place: Place) => (place.workspaceId === world.alpha.id ? world
 
 const guarded = PROCEDURES.filter(({ name }) => !(name in EXEMPT));
 /** About one brand: by its id, or by something that belongs to one. */
-const isOfBrand = (input: Record<string, unknown>) => 'brandId' in input || 'runId' in input;
+const isOfBrand = (input: Record<string, unknown>) => 'brandId' in input || 'runId' in input || 'triggerId' in input;
 const inputOf = async ({ name }: Procedure, place: Place) => ({
   ...(await INPUTS[name]!(place)),
   workspaceId: place.workspaceId,
@@ -248,6 +264,7 @@ describe.each(guarded)('$name', (procedure) => {
       !('pageId' in input) &&
       type === 'query' &&
       name !== 'runs.latestFor' &&
+      name !== 'triggers.get' &&
       name !== 'showcase.pages'
     ) {
       const { brandId: _, ...open } = input as Record<string, unknown>;
@@ -375,7 +392,8 @@ test('a token does no more than its own role, and nothing once its maker is gone
 test('no answer holds a sealed key, a password or the digest of a token', async () => {
   const { server, alpha } = world;
   const { rows } = await server.database.admin.query<{ secret: string }>(
-    `select sealed as secret from service_key union all select sha256 from api_token union all select sha256 from invitation`,
+    `select sealed as secret from service_key union all select path_sealed from pipeline_trigger where path_sealed is not null
+     union all select sha256 from api_token union all select sha256 from invitation`,
   );
   for (const procedure of guarded.filter(({ type }) => type === 'query')) {
     const input = await inputOf(procedure, alpha.brands[0]);

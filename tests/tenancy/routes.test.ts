@@ -92,6 +92,7 @@ const EXEMPT: Record<string, string> = {
   '/api/trpc/:path': 'each procedure by itself: procedures.test.ts',
   '/login/:token': 'the secret of the link is the right: tests/server/session.test.ts',
   '/api/waits/:token': 'the signature of the link is the right: tests/server/waits.test.ts',
+  '/hooks/:secret': 'the secret of the address is the right: tests/triggers/hooks.test.ts',
   '/healthz': 'for the operator’s probes: counts and versions, nothing of a workspace (below)',
   '/b/-/:name': 'the style, script and fonts of public pages',
   '/b/:brand': 'public by purpose: what a brand has published (below)',

@@ -11,6 +11,7 @@ import { keepInspection, sendErrand } from '../../db/errands.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
 import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
+import { announceArrival } from '../../db/triggers.ts';
 import { beginUpload } from '../../db/uploads.ts';
 import { digestOf } from '../../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
@@ -18,7 +19,7 @@ import { firstSteps } from '../../runtime/graph/advance.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { planOf } from '../../runtime/graph/plan.ts';
 import { TEST_KIT } from '../support/database.ts';
-import { SAY, startTestServer, type TestServer } from '../support/server.ts';
+import { BEGIN, SAY, startTestServer, type TestServer } from '../support/server.ts';
 
 export const WEAKEST_LAST = ROLES;
 
@@ -83,6 +84,13 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
     await sql`insert into pipeline_operation (pipeline_id, revision, operations, client_id) values (${pipelineId}, 1, '[]', ${mark})`.execute(
       tx,
     );
+    const { id: triggerId } = await tx
+      .insertInto('pipeline_trigger')
+      .values({ pipeline_id: pipelineId, brand_id: brandId, node: 'say', kind: 'webhook', version: 1, config: '{}' })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    await tx.insertInto('trigger_event').values({ trigger_id: triggerId, key: mark, run_id: runId }).execute();
+    await announceArrival(tx, { sha256: recording, brandId, by: userId });
     await sql`insert into counter (run_id, kind, node, path, "left") values (${runId}, 's', ${mark}, '{}', 1)`.execute(
       tx,
     );
@@ -217,6 +225,44 @@ export async function makeUpload(server: TestServer, place: Place, userId: strin
     beginUpload(tx, { id, userId, name: `${place.mark}.txt`, bytes: 5 }),
   );
   return id;
+}
+
+/** Published, and can be turned on. */
+export function makePublished(server: TestServer, place: Place): Promise<string> {
+  const graph = graphOf(place.mark);
+  graph.nodes.push({
+    id: 'begin',
+    type: BEGIN.id,
+    version: '1.0.0',
+    name: 'begin',
+    position: { x: 0, y: 0 },
+    config: {},
+  });
+  return inWorkspace(server.services.db, place.workspaceId, async (tx) => {
+    const { id } = await createPipeline(tx, { name: place.mark, graph });
+    await publishPipeline(tx, { pipelineId: id, revision: 0, pins: {}, by: null, note: null });
+    return id;
+  });
+}
+
+/** A webhook that is on, of a pipeline that says the mark. */
+export async function makeTrigger(server: TestServer, place: Place): Promise<string> {
+  const pipelineId = await makePipeline(server, place);
+  return inWorkspace(server.services.db, place.workspaceId, async (tx) => {
+    const { id } = await tx
+      .insertInto('pipeline_trigger')
+      .values({
+        pipeline_id: pipelineId,
+        brand_id: place.brandId,
+        node: 'say',
+        kind: 'webhook',
+        version: 1,
+        config: '{}',
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    return id;
+  });
 }
 
 export function makeToken(server: TestServer, place: Place, userId: string): Promise<string> {
