@@ -137,11 +137,12 @@ const isWeb = (url: string) => /^https?:\/\/\S+$/i.test(url) && url.length <= 2_
 
 const NAMED: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
 
+/** Looked at of one text; what is shown of it is shorter. */
+const LONGEST_TEXT = 100_000;
+
 /** Without markup, on one line. */
 function plain(text: string): string {
-  return text
-    .replace(/<(script|style)\b[^>]*>[\s\S]*?<\/\1>/gi, ' ')
-    .replace(/<[^<>]*>/g, ' ')
+  return withoutTags(text.slice(0, LONGEST_TEXT))
     .replace(/&(#\d{1,7}|#x[0-9a-f]{1,6}|\w{2,6});/gi, (all, name: string) => {
       if (!name.startsWith('#')) return NAMED[name.toLowerCase()] ?? all;
       const code = /^#x/i.test(name) ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1));
@@ -149,6 +150,25 @@ function plain(text: string): string {
     })
     .replace(/\s+/g, ' ')
     .trim();
+}
+
+/** Each character is passed once, whatever is opened and never closed. */
+function withoutTags(text: string): string {
+  const lower = text.toLowerCase();
+  let kept = '';
+  for (let at = 0; at < text.length; ) {
+    const open = text.indexOf('<', at);
+    const close = open < 0 ? -1 : text.indexOf('>', open);
+    if (close < 0) return kept + text.slice(at);
+    kept += `${text.slice(at, open)} `;
+    at = close + 1;
+    const silent = /^(script|style)\b/.exec(lower.slice(open + 1, open + 8))?.[1];
+    if (silent === undefined) continue;
+    const end = lower.indexOf(`</${silent}`, at);
+    if (end < 0) return kept;
+    at = end;
+  }
+  return kept;
 }
 
 function once(items: FeedItem[]): FeedItem[] {
