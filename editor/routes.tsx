@@ -87,6 +87,12 @@ const run = createRoute({
   component: lazyRouteComponent(() => import('./runs/runs-page.tsx'), 'RunsPage'),
 });
 
+const outbox = createRoute({
+  getParentRoute: () => workspace,
+  path: '/outbox',
+  component: lazyRouteComponent(() => import('./outbox/outbox-page.tsx'), 'OutboxPage'),
+});
+
 const approvals = createRoute({
   getParentRoute: () => workspace,
   path: '/approvals',
@@ -124,7 +130,7 @@ export const router = createRouter({
     invitation,
     approve,
     pipeline,
-    workspace.addChildren([pipelines, gallery, runs, run, approvals, recordings, brands, members, settings]),
+    workspace.addChildren([pipelines, gallery, runs, run, outbox, approvals, recordings, brands, members, settings]),
   ]),
   defaultPreload: 'intent',
 });

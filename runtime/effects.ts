@@ -10,7 +10,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../db/connect.ts';
-import { beginSending, type EffectRow, intendEffect, moveEffect, type StepKey } from '../db/journal.ts';
+import { beginSending, type EffectRow, intendEffect, moveEffect } from '../db/effects.ts';
+import type { StepKey } from '../db/journal.ts';
 import { digestOf } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { EffectRecord, ErrorJson, HttpReply, HttpRequest, LookupResult } from '../nodes/contract.ts';

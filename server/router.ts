@@ -1,4 +1,5 @@
 /** All procedures, by noun. `AppRouter` is the editor's door: a type, nothing of it is bundled. */
+import { effects } from './effects.ts';
 import { engines, speech } from './engines.ts';
 import { pipelines } from './pipelines.ts';
 import { runs } from './runs.ts';
@@ -27,6 +28,7 @@ export const appRouter = router({
   settings,
   showcase,
   waits,
+  effects,
   health,
 });
 export type AppRouter = typeof appRouter;

@@ -22,7 +22,7 @@ import { notFound, Problem } from './problem.ts';
 import { type Manifests, type RunEvent, RunRow, RunView, runRow, runView, StepView, stepView } from './run-view.ts';
 import { checkAgain, type Member, memberProcedure, router, runProcedure } from './trpc.ts';
 
-const RULES = { dependentsOf, rebuild, isTrouble } as Parameters<typeof retrySteps>[2];
+export const RULES = { dependentsOf, rebuild, isTrouble } as Parameters<typeof retrySteps>[2];
 const Path = z.array(z.number().int().nonnegative()).max(8);
 const At = z.object({ nodeId: z.string().max(40), path: Path });
 const VALUE_BYTES = 8 * 1024 * 1024;

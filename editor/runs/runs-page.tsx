@@ -56,6 +56,10 @@ export function RunsPage() {
       <aside aria-label="Runs">
         <header>
           <h1 className="h-16 grow">Runs</h1>
+          <Link to="/w/$workspaceId/outbox" params={{ workspaceId }} className="btn sm">
+            <Icon name="send" size={14} />
+            Outbox
+          </Link>
           <Menu
             align="end"
             trigger={

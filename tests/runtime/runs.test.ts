@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clearOverride, retrySteps, setOverride } from '../../db/again.ts';
-import { decideEffect } from '../../db/journal.ts';
+import { decideEffect } from '../../db/effects.ts';
 import { cancelRun } from '../../db/runs.ts';
 import { storeValue } from '../../db/values.ts';
 import * as advance from '../../runtime/graph/advance.ts';

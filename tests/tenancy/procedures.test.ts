@@ -9,6 +9,7 @@ import { TEST_KIT } from '../support/database.ts';
 import {
   call,
   makeAsset,
+  makeEffect,
   makeInvitation,
   makePage,
   makePipeline,
@@ -176,6 +177,8 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     brandId: place.brandId,
     pageId: (await makePage(world.server, place)).pageId,
   }),
+  'effects.list': ({ brandId }) => ({ brandId }),
+  'effects.decide': async (place) => ({ ...(await makeEffect(world.server, place)), decision: 'leave' }),
   'waits.list': ({ brandId }) => ({ brandId }),
   'waits.get': question,
   'waits.decide': async (place) => ({

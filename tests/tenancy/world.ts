@@ -187,6 +187,21 @@ export async function makeWait(server: TestServer, place: Place): Promise<{ runI
   return { runId };
 }
 
+/** An act of the run that nobody knows the end of. */
+export async function makeEffect(server: TestServer, place: Place): Promise<{ runId: string; effectId: string }> {
+  const { runId } = await makeRun(server, place);
+  const { rows } = await inWorkspace(server.services.db, place.workspaceId, async (tx) => {
+    const key = randomBytes(8).toString('hex');
+    await sql`insert into effect (key, brand_id, run_id, node, path, name, kind, request, content_digest, state, token, send_by, sent_at)
+      values (${key}, ${place.brandId}, ${runId}, 'other', '{}', ${place.mark}, 'test.say',
+              ${JSON.stringify({ method: 'POST', host: 'api.example.com', path: '/posts' })}::jsonb, ${key}, 'sending', 1, now(), now())`.execute(
+      tx,
+    );
+    return sql<{ id: string }>`update effect set state = 'unknown' where key = ${key} returning id`.execute(tx);
+  });
+  return { runId, effectId: rows[0]!.id };
+}
+
 export async function makeAsset(server: TestServer, place: Place): Promise<string> {
   const text = Buffer.from(`${place.mark} ${randomBytes(8).toString('hex')}`);
   const store = server.services.storeFor(place.workspaceId);
