@@ -9,6 +9,7 @@ import type { StepRow } from '../db/steps.ts';
 import type { StoredValue } from '../db/values.ts';
 import { ErrorJson, type ManifestJson, type PortType } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
+import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { outcomeOf } from './run-outcome.ts';
 
 const RunStateView = z.enum(['running', 'succeeded', 'problems', 'cancelled', 'stopped', 'failed']);
@@ -163,7 +164,7 @@ export function runRow({ startedHow, ...row }: RunListing, names: Names) {
 
 export function runView(snapshot: RunSnapshot, manifests: Manifests, names: Names): RunView {
   const graph = Graph.parse(snapshot.run.graph);
-  const typeOf = new Map(graph.nodes.map((node) => [node.id, node.type]));
+  const own = resolveNodes(graph, manifests);
   const { plan: _plan, graph: _graph, ...listing } = snapshot.run;
   const view = {
     ...runRow(listing, names),
@@ -171,7 +172,7 @@ export function runView(snapshot: RunSnapshot, manifests: Manifests, names: Name
     etaMs: snapshot.etaMs,
     summary: snapshot.summary,
     graph,
-    nodes: snapshot.nodes.map((node) => nodeView(node, manifests.get(typeOf.get(node.nodeId) ?? ''))),
+    nodes: snapshot.nodes.map((node) => nodeView(node, own.get(node.nodeId))),
   };
   return { ...view, summary: outcomeOf(view, manifests) };
 }

@@ -11,12 +11,11 @@ import { lastEvents } from '../db/triggers.ts';
 import { LONGEST_VALUE_BYTES, loadValue, storeValue } from '../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
-import { dependentsOf, firstSteps, isTrouble, rebuild } from '../runtime/graph/advance.ts';
-import { downstreamOf } from '../runtime/graph/flow.ts';
-import { Graph } from '../runtime/graph/graph.ts';
-import { planOf } from '../runtime/graph/plan.ts';
+import { dependentsOf, isTrouble, rebuild } from '../runtime/graph/advance.ts';
+import { Graph, type Problem as GraphProblem } from '../runtime/graph/graph.ts';
+import { prepareRun } from '../runtime/graph/prepare.ts';
+import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { type RunTrigger, sampleFor } from '../runtime/graph/triggers.ts';
-import { problems } from '../runtime/graph/validate.ts';
 import type { Services } from './deps.ts';
 import { notFound, Problem } from './problem.ts';
 import { type Manifests, type RunEvent, RunRow, RunView, runRow, runView, StepView, stepView } from './run-view.ts';
@@ -30,58 +29,6 @@ const POLL_MS = 2_000;
 /** At most 20 views a second. */
 const PAUSE_MS = 50;
 const AUTHORITY_MS = 60_000;
-
-/** The graph with a run's inputs and settings put in; refused names are said, never ignored. */
-export function configured(
-  graph: Graph,
-  inputs: Record<string, unknown>,
-  set: readonly { node: string; field: string; value: unknown }[],
-): Graph {
-  const result = structuredClone(graph);
-  const put = (id: string, field: string, value: unknown) => {
-    const node = result.nodes.find((each) => each.id === id || each.name === id);
-    if (!node) {
-      throw new Problem('BAD_REQUEST', 'NODE_UNKNOWN', `There is no node named ${id}.`, {
-        hint: `The nodes are ${result.nodes.map((each) => each.name).join(', ')}.`,
-      });
-    }
-    node.config[field] = value as never;
-  };
-  for (const [name, value] of Object.entries(inputs)) {
-    const input = result.inputs.find((each) => each.name === name);
-    if (!input) {
-      throw new Problem('BAD_REQUEST', 'INPUT_UNKNOWN', `This pipeline has no input named ${name}.`, {
-        hint:
-          result.inputs.length > 0
-            ? `It takes ${result.inputs.map((each) => each.name).join(', ')}.`
-            : 'It takes none.',
-      });
-    }
-    put(input.node, input.field, value);
-  }
-  for (const { node, field, value } of set) put(node, field, value);
-  return result;
-}
-
-/** A node and all it takes from, directly or not. */
-function upTo(graph: Graph, target: string): Graph {
-  const keep = new Set([target]);
-  const walk = [target];
-  for (let id = walk.pop(); id !== undefined; id = walk.pop()) {
-    for (const edge of graph.edges) {
-      if (edge.to.node === id && !keep.has(edge.from.node)) {
-        keep.add(edge.from.node);
-        walk.push(edge.from.node);
-      }
-    }
-  }
-  return {
-    ...graph,
-    nodes: graph.nodes.filter((node) => keep.has(node.id)),
-    edges: graph.edges.filter((edge) => keep.has(edge.from.node) && keep.has(edge.to.node)),
-    inputs: graph.inputs.filter((input) => keep.has(input.node)),
-  };
-}
 
 async function manifestsOf(services: Services): Promise<Manifests> {
   const types = await services.nodeTypes.all();
@@ -126,7 +73,7 @@ async function discretion(
   };
 }
 
-/** The manifest of one node of a run, by the run's own graph. */
+/** The manifest of one node of a run with the ports it really has, by the run's own graph. */
 async function manifestIn(
   services: Services,
   tx: WorkspaceTx,
@@ -135,8 +82,7 @@ async function manifestIn(
 ): Promise<ManifestJson | undefined> {
   const row = await tx.selectFrom('run').select('graph').where('id', '=', runId).executeTakeFirst();
   const graph = Graph.safeParse(row?.graph);
-  const type = graph.data?.nodes.find((node) => node.id === nodeId)?.type;
-  return type === undefined ? undefined : (await manifestsOf(services)).get(type);
+  return graph.data && resolveNodes(graph.data, await manifestsOf(services)).get(nodeId);
 }
 
 function discreetly(step: StepView, told: Awaited<ReturnType<typeof discretion>>): StepView {
@@ -151,6 +97,18 @@ async function bytesOf(services: Services, workspaceId: string, sha256: string):
   const chunks: Buffer[] = [];
   for await (const chunk of await services.storeFor(workspaceId, { internal: true }).read(sha256)) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+/** What was asked for by a wrong name is the caller's mistake; the rest is the pipeline's. */
+function notReady(problems: GraphProblem[]): Problem {
+  const [first] = problems;
+  const { code, message, hint } = first!;
+  if (code.startsWith('RUN_')) return new Problem('BAD_REQUEST', code, message, hint === null ? {} : { hint });
+  const isEmpty = code === 'PIPELINE_EMPTY';
+  return new Problem('PRECONDITION_FAILED', isEmpty ? code : 'PIPELINE_NOT_READY', message, {
+    ...(hint === null ? {} : { hint }),
+    ...(isEmpty ? {} : { details: problems }),
+  });
 }
 
 export const runs = router({
@@ -195,21 +153,14 @@ export const runs = router({
         }
         const version = number === null ? undefined : await pipelineVersion(tx, pipeline.id, number);
         if (number !== null && !version) throw notFound(`Version ${number}`);
-        const whole = configured(Graph.parse(version ? version.graph : pipeline.graph), input.inputs, input.set);
-        const graph = input.only === undefined ? whole : upTo(whole, input.only);
-        const found = problems(graph, manifests, { ready: true }).filter((problem) => problem.severity === 'error');
-        if (graph.nodes.length === 0) {
-          throw new Problem('PRECONDITION_FAILED', 'PIPELINE_EMPTY', 'There is nothing to run yet.', {
-            hint: 'Drag a node from the palette, or start from a template.',
-          });
-        }
-        if (found.length > 0) {
-          throw new Problem('PRECONDITION_FAILED', 'PIPELINE_NOT_READY', found[0]!.message, {
-            hint: found[0]!.hint,
-            details: found,
-          });
-        }
-        const plan = planOf(graph, manifests);
+        const prepared = prepareRun(Graph.parse(version ? version.graph : pipeline.graph), manifests, {
+          inputs: input.inputs,
+          set: input.set,
+          ...(input.only === undefined ? {} : { only: input.only }),
+          ...(input.from === undefined ? {} : { from: input.from }),
+        });
+        if (!prepared.ok) throw notReady(prepared.problems);
+        const { graph, plan, first, afresh } = prepared;
         const pins = Object.fromEntries(
           [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
             const known = types.get(type)!;
@@ -231,8 +182,8 @@ export const runs = router({
           plan,
           pins,
           kit: brand.kit,
-          first: firstSteps(plan),
-          afresh: input.from === undefined ? [] : [input.from, ...downstreamOf(graph, input.from)],
+          first,
+          afresh,
           dryRun: input.dryRun,
           nonce: input.nonce ?? null,
           trigger,

@@ -3,8 +3,7 @@
  * that was asked for, and its plan. Pure; what is wrong comes back as problems.
  */
 import { firstSteps } from './advance.ts';
-import { resolveConfig } from './config.ts';
-import { type Catalogue, downstreamOf, manifestsById } from './flow.ts';
+import { type Catalogue, downstreamOf } from './flow.ts';
 import type { Graph, Problem } from './graph.ts';
 import { type Plan, planOf } from './plan.ts';
 import { problems } from './validate.ts';
@@ -58,34 +57,26 @@ export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunReque
   }
   if (found.length > 0) return { ok: false, problems: found };
 
-  const manifests = manifestsById(catalogue);
   const part = request.only === undefined ? undefined : upstreamOf(saved, request.only);
   const graph: Graph = {
     ...saved,
     nodes: saved.nodes
       .filter((node) => !part || part.has(node.id))
-      .map((node) => {
-        const manifest = manifests.get(node.type);
-        const given = config.get(node.id)!;
-        return {
-          ...node,
-          config: (manifest ? resolveConfig(manifest.config, given).config : given) as typeof node.config,
-        };
-      }),
+      .map((node) => ({ ...node, config: config.get(node.id)! as typeof node.config })),
     edges: saved.edges.filter((edge) => !part || (part.has(edge.from.node) && part.has(edge.to.node))),
     inputs: saved.inputs.filter((input) => !part || part.has(input.node)),
   };
-  const errors = problems(graph, manifests, { ready: true }).filter((problem) => problem.severity === 'error');
+  const errors = problems(graph, catalogue, { ready: true }).filter((problem) => problem.severity === 'error');
   if (graph.nodes.length === 0) {
     errors.push({
       severity: 'error',
       code: 'PIPELINE_EMPTY',
-      message: 'This pipeline has no nodes.',
-      hint: 'Put one on the canvas first.',
+      message: 'There is nothing to run yet.',
+      hint: 'Drag a node from the palette, or start from a template.',
     });
   }
   if (errors.length > 0) return { ok: false, problems: errors };
-  const plan = planOf(graph, manifests);
+  const plan = planOf(graph, catalogue);
   return {
     ok: true,
     graph,
