@@ -254,7 +254,10 @@ async function statusOf(
   const version = pipeline.publishedVersion;
   const saved = version === null ? undefined : await pipelineVersion(tx, of.pipelineId, version);
   const published = saved ? triggersOf(Graph.parse(saved.graph), types).filter(({ kind }) => kind !== 'manual') : [];
-  const rows = (await listTriggers(tx, of)).filter((row) => row.isOn);
+  const order = published.map((trigger) => trigger.node);
+  const rows = (await listTriggers(tx, of))
+    .filter((row) => row.isOn)
+    .sort((a, b) => order.indexOf(a.node) - order.indexOf(b.node));
   const newest = await newestEvents(tx, of);
   const names = new Map(published.map((trigger) => [trigger.node, trigger.name]));
   const mayStart = member.role !== 'sponsor-viewer' && member.role !== 'analyst';

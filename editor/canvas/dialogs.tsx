@@ -9,6 +9,7 @@ import { Output } from '../inspector/output.tsx';
 import { readRecording } from '../inspector/read-recording.ts';
 import { SchemaForm } from '../inspector/schema-form.tsx';
 import { problemOf } from '../problem.ts';
+import { StartsDialog } from '../triggers/starts-dialog.tsx';
 import { Button } from '../ui/button.tsx';
 import { Dialog } from '../ui/dialog.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
@@ -34,6 +35,8 @@ export function Dialogs({ act }: { act: Record<ShortcutId, () => void> }) {
       return <RunDialog request={dialog.start} onClose={close} />;
     case 'publish':
       return <PublishDialog onClose={close} />;
+    case 'starts':
+      return <StartsDialog onClose={close} />;
     case 'versions':
       return <VersionsDialog onClose={close} />;
     case 'large':

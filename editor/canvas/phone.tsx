@@ -58,6 +58,11 @@ export function PhoneTop({ view, onView }: { view: View; onView: (view: View) =>
                 },
               ]),
           {
+            label: 'Starts by itself',
+            icon: 'calendar-clock',
+            onSelect: () => store.getState().set({ dialog: { kind: 'starts' } }),
+          },
+          {
             label: 'Versions',
             icon: 'history',
             onSelect: () => store.getState().set({ dialog: { kind: 'versions' } }),

@@ -22,7 +22,7 @@ type Entry = { label: string; undo: Operation[]; redo: Operation[]; key: string 
 export type SaveState = 'saved' | 'waiting' | 'saving' | 'offline';
 export type Dialog =
   | null
-  | { kind: 'publish' | 'shortcuts' | 'commands' | 'versions' }
+  | { kind: 'publish' | 'shortcuts' | 'commands' | 'versions' | 'starts' }
   | { kind: 'large'; node: string }
   | { kind: 'run'; start: RunRequest };
 

@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { trpc } from '../api.ts';
 import { BrandSwitcher } from '../brands/brand-switcher.tsx';
+import { StartsButton } from '../triggers/starts-button.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
 import { Segmented } from '../ui/field.tsx';
 import { plural } from '../ui/format.ts';
@@ -70,6 +71,7 @@ export function TopBar({ view, onView, width }: TopBarProps) {
         </span>
       )}
       <MoreMenu />
+      {!narrow && <StartsButton />}
       {!readOnly && (
         <>
           <span className="sep" />
@@ -268,6 +270,11 @@ function MoreMenu() {
       onSelect: () => store.getState().set({ inspectorOpen: !inspectorOpen }),
     },
     'line',
+    {
+      label: 'Starts by itself',
+      icon: 'calendar-clock',
+      onSelect: () => store.getState().set({ dialog: { kind: 'starts' } }),
+    },
     { label: 'Versions', icon: 'history', onSelect: () => store.getState().set({ dialog: { kind: 'versions' } }) },
     { label: 'Export as JSON', icon: 'download', onSelect: () => void exporting() },
     'line',

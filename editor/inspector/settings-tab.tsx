@@ -5,8 +5,10 @@ import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { takeInto } from '../canvas/drop-recording.tsx';
 import { problemsOnce, useEditor, useEditorStore } from '../canvas/store.ts';
 import { promote, setField } from '../commands/edit.ts';
+import { ScheduleBox } from '../triggers/schedule-box.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { RecordingPicker } from '../uploads/recording-picker.tsx';
+import type { Json } from './form-schema.ts';
 import { readRecording } from './read-recording.ts';
 import { SchemaForm } from './schema-form.tsx';
 
@@ -30,6 +32,10 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
     () => new Set(inputs.filter((input) => input.node === node.id).map((input) => input.field)),
     [inputs, node.id],
   );
+  const change = (field: string, value: Json | undefined) => {
+    const { act, graph } = store.getState();
+    act(setField.label, setField.perform(graph, { node: node.id, field, value }), { key: `set ${node.id} ${field}` });
+  };
   return (
     <>
       {general.length > 0 && (
@@ -48,18 +54,16 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
           ))}
         </ul>
       )}
+      {manifest.trigger?.kind === 'schedule' && (
+        <ScheduleBox node={node} disabled={readOnly} onChange={(when) => change('when', when)} />
+      )}
       <SchemaForm
         schema={manifest.config}
         config={node.config}
         problems={mine}
         disabled={readOnly}
         promoted={promoted}
-        onChange={(field, value) => {
-          const { act, graph } = store.getState();
-          act(setField.label, setField.perform(graph, { node: node.id, field, value }), {
-            key: `set ${node.id} ${field}`,
-          });
-        }}
+        onChange={change}
         onPromote={(field, on) => {
           const { act, graph } = store.getState();
           act(promote.label, promote.perform(graph, { node: node.id, field: field.name, title: field.title, on }));
