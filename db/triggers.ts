@@ -111,17 +111,6 @@ export async function triggersOn(tx: WorkspaceTx, kind: TriggerKindRow): Promise
   return (await query.orderBy('pipeline_trigger.id').execute()).map(triggerRow);
 }
 
-/** Pipelines that are on, by brand: for lists. */
-export async function pipelinesOn(tx: WorkspaceTx): Promise<{ pipelineId: string; brandId: string }[]> {
-  const rows = await tx
-    .selectFrom('pipeline_trigger')
-    .select(['pipeline_id', 'brand_id'])
-    .distinct()
-    .where('is_on', '=', true)
-    .execute();
-  return rows.map((row) => ({ pipelineId: row.pipeline_id, brandId: row.brand_id }));
-}
-
 export type TriggerSetting = {
   node: string;
   kind: TriggerKindRow;

@@ -3,13 +3,11 @@
  * turning on) and the runtime (schedules, feeds, uploads), so that a run is the same whoever starts it.
  */
 import type { ManifestJson, TriggerKind } from '../../nodes/contract.ts';
-import { firstSteps } from './advance.ts';
-import { resolveConfig } from './config.ts';
-import { manifestsById } from './flow.ts';
+import { type FieldProblem, resolveConfig } from './config.ts';
 import type { Graph, Problem } from './graph.ts';
-import { type Plan, planOf } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { prepareRun } from './prepare.ts';
 import { isZone, readWhen } from './schedule.ts';
-import { problems } from './validate.ts';
 
 /** Installed node types; `behaviour` is the digest that a run is pinned to. */
 export type InstalledTypes = ReadonlyMap<string, { manifest: ManifestJson; behaviour: string }>;
@@ -19,6 +17,8 @@ export type TriggerNode = {
   type: string;
   kind: TriggerKind;
   config: Record<string, unknown>;
+  /** A setting that is none as it stands: what happens outside of runs cannot take it from their data. */
+  fault: FieldProblem | null;
   /** Its outputs that something takes from. */
   wired: string[];
 };
@@ -36,13 +36,15 @@ export function triggersOf(graph: Graph, types: InstalledTypes): TriggerNode[] {
   return graph.nodes.flatMap((node): TriggerNode[] => {
     const manifest = types.get(node.type)?.manifest;
     if (manifest?.shape !== 'trigger' || !manifest.trigger) return [];
+    const { config, problems } = resolveConfig(manifest.config, node.config);
     return [
       {
         node: node.id,
         name: node.name,
         type: node.type,
         kind: manifest.trigger.kind,
-        config: resolveConfig(manifest.config, node.config).config,
+        config,
+        fault: problems[0] ?? null,
         wired: [...new Set(graph.edges.filter((edge) => edge.from.node === node.id).map((edge) => edge.from.port))],
       },
     ];
@@ -54,21 +56,33 @@ export function startOf(
   graph: Graph,
   types: InstalledTypes,
 ): { ok: true; start: Start } | { ok: false; problems: Problem[] } {
-  const manifests = manifestsById([...types.values()].map((type) => type.manifest));
-  const found = problems(graph, manifests, { ready: true }).filter((problem) => problem.severity === 'error');
-  if (found.length > 0) return { ok: false, problems: found };
-  const plan = planOf(graph, manifests);
+  const prepared = prepareRun(
+    graph,
+    [...types.values()].map((type) => type.manifest),
+  );
+  if (!prepared.ok) return { ok: false, problems: prepared.problems };
   const pins = Object.fromEntries(
     [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
       const known = types.get(type)!;
       return [type, { version: known.manifest.version, digest: known.behaviour }];
     }),
   );
-  return { ok: true, start: { graph, plan, pins, first: firstSteps(plan) } };
+  const { plan, first } = prepared;
+  return { ok: true, start: { graph: prepared.graph, plan, pins, first } };
 }
 
 /** Settings that no form can check by itself: what a person should correct before the trigger is turned on. */
 export function triggerProblem(trigger: TriggerNode): Problem | undefined {
+  if (trigger.fault) {
+    return {
+      severity: 'error',
+      code: 'TRIGGER_SETTING',
+      message: `A setting of ${trigger.name} is not fixed: ${trigger.fault.message}`,
+      hint: 'What starts runs cannot take its settings from their data.',
+      node: trigger.node,
+      field: trigger.fault.field,
+    };
+  }
   if (trigger.kind !== 'schedule') return undefined;
   const { when, zone } = trigger.config as { when: string; zone: string };
   const reading = readWhen(when);
