@@ -3,6 +3,7 @@
  * Pure: no clock, no database, no randomness. step.ts passes these in and writes the verdict down.
  */
 import type { EffectClass, ErrorJson } from '../nodes/contract.ts';
+import type { Policy } from './graph/graph.ts';
 
 export type Verdict = { kind: 'retry'; afterMs: number; why: string } | { kind: 'failed'; error: ErrorJson };
 
@@ -17,10 +18,16 @@ const LONGEST_MS = 5 * 60_000;
  */
 export function verdictOn(
   error: ErrorJson,
-  of: { effect: EffectClass; attempt: number; attempts?: number; jitter: number; nowMs: number },
+  of: { effect: EffectClass; attempt: number; attempts?: number; policy?: Policy; jitter: number; nowMs: number },
 ): Verdict {
-  if (error.retry !== 'later' || of.attempt >= (of.attempts ?? ATTEMPTS[of.effect])) return { kind: 'failed', error };
-  const wait = of.effect === 'pure' ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** (of.attempt - 1));
+  const { policy = {} } = of;
+  const most = policy.attempts ?? of.attempts ?? ATTEMPTS[of.effect];
+  const mayHelp =
+    error.retry === 'later' || (policy.on === 'all' && error.retry === 'never' && of.effect !== 'writes-external');
+  if (!mayHelp || of.attempt >= most) return { kind: 'failed', error };
+  const first = policy.wait === undefined ? (of.effect === 'pure' ? 0 : FIRST_MS) : policy.wait * 1_000;
+  const grown = policy.growth === 'same' ? first : first * 2 ** (of.attempt - 1);
+  const wait = Math.min(Math.max(LONGEST_MS, first), grown);
   const spread = Math.round((wait / 2) * (1 + of.jitter));
   const asked = error.notBefore ? Date.parse(error.notBefore) - of.nowMs : 0;
   return {

@@ -35,7 +35,7 @@ import {
 } from './graph/advance.ts';
 import { resolveConfig } from './graph/config.ts';
 import { convert } from './graph/convert.ts';
-import { ERROR_PORT, type Graph } from './graph/graph.ts';
+import { ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
 import type { Plan, PlanNode } from './graph/plan.ts';
 import type { NodeManifests } from './graph/resolve.ts';
 import type { RunTrigger } from './graph/triggers.ts';
@@ -546,6 +546,7 @@ class StrandWork {
       effect: manifest.effect,
       attempt: this.#claimed.strand.attempts,
       attempts: manifest.limits?.attempts,
+      policy: this.#policy(),
       jitter: Math.random(),
       nowMs: Date.now(),
     });
@@ -557,6 +558,7 @@ class StrandWork {
   async #execute(plugin: Plugin, item: Item, entry: Entry, input: unknown, facts: Map<string, string>, paused: Paused) {
     const { manifest } = plugin;
     const { run, strand } = this.#claimed;
+    const policy = this.#policy();
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#hold.signal, abort.signal]);
     let highest = 0;
@@ -616,8 +618,8 @@ class StrandWork {
       },
       inputs: input as Json,
       limits: {
-        wallMs: (manifest.limits?.wallSeconds ?? limits.wallMs / 1000) * 1000,
-        cpuMs: (manifest.limits?.activeSeconds ?? limits.cpuMs / 1000) * 1000,
+        wallMs: (policy?.wall ?? manifest.limits?.wallSeconds ?? limits.wallMs / 1000) * 1000,
+        cpuMs: (policy?.active ?? manifest.limits?.activeSeconds ?? limits.cpuMs / 1000) * 1000,
         memoryMb: manifest.limits?.memoryMb ?? LIMITS.memoryMb,
       },
       onCall: (call, callSignal) => {
@@ -667,6 +669,10 @@ class StrandWork {
       log: (line) => this.#host.log(line, { run: run.number, node: this.#node.id, path }),
       ambient: () => {}, // engines name themselves before the step; what they add while running changes no key
     };
+  }
+
+  #policy(): Policy | undefined {
+    return this.#run.graph.nodes.find((each) => each.id === this.#node.id)?.policy;
   }
 
   #config(manifest: ManifestJson): Record<string, unknown> {

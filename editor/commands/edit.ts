@@ -1,5 +1,5 @@
 /** The small edits: a setting, a name, a width, a promoted input, notes, sections, a wire's "leave out failed". */
-import type { GraphInput, GraphNode } from '../../runtime/graph/graph.ts';
+import type { GraphInput, GraphNode, Policy } from '../../runtime/graph/graph.ts';
 import type { Size } from '../../runtime/graph/layout.ts';
 import { type Command, newId, nodeById, pick, type Selection, snapped } from './command.ts';
 
@@ -28,6 +28,18 @@ export const resize: Command<{ node: string; width: number | null }> = {
   label: 'Width changed',
   perform(graph, { node, width }) {
     return (nodeById(graph, node)?.width ?? null) === width ? [] : [{ op: 'resizeNode', node, width }];
+  },
+};
+
+/** Parts that are undefined are the node type's own; without any part there is no policy. */
+export const setPolicy: Command<{ node: string; policy: { [K in keyof Policy]: Policy[K] | undefined } }> = {
+  label: 'Retries and limits changed',
+  perform(graph, { node: id, policy }) {
+    const node = nodeById(graph, id);
+    const parts = Object.entries(policy).filter(([, value]) => value !== undefined);
+    const next = parts.length === 0 ? null : (Object.fromEntries(parts) as Policy);
+    if (!node || JSON.stringify(node.policy ?? null) === JSON.stringify(next)) return [];
+    return [{ op: 'setPolicy', node: id, policy: next }];
   },
 };
 

@@ -9,6 +9,7 @@ import { ScheduleBox } from '../triggers/schedule-box.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { RecordingPicker } from '../uploads/recording-picker.tsx';
 import type { Json } from './form-schema.ts';
+import { PolicyBox } from './policy-box.tsx';
 import { readRecording } from './read-recording.ts';
 import { SchemaForm } from './schema-form.tsx';
 
@@ -78,6 +79,7 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
           />
         )}
       />
+      <PolicyBox node={node} manifest={manifest} disabled={readOnly} />
     </>
   );
 }

@@ -17,6 +17,25 @@ const PortName = z
 /** `error` is every node's error output. */
 export const ERROR_PORT = 'error';
 
+/**
+ * When a node's step is tried again, and how long an attempt may take; the node type's own where a part is absent.
+ * Times in seconds. `active` is computing inside the isolate, `wall` everything from the attempt's start to its end;
+ * sleeping in a wait counts for neither.
+ */
+export const Policy = z.strictObject({
+  /** attempts in all */
+  attempts: z.number().int().min(1).max(20).optional(),
+  /** before the second attempt */
+  wait: z.number().min(0).max(3_600).optional(),
+  /** the waits after that */
+  growth: z.enum(['double', 'same']).optional(),
+  /** `all`: also errors that say trying again cannot help; never an act that was refused. */
+  on: z.enum(['temporary', 'all']).optional(),
+  wall: z.number().min(1).max(86_400).optional(),
+  active: z.number().min(1).max(600).optional(),
+});
+export type Policy = z.infer<typeof Policy>;
+
 export const GraphNode = z.strictObject({
   id: Id,
   /** node type id, e.g. `speech.transcribe` */
@@ -29,6 +48,7 @@ export const GraphNode = z.strictObject({
   /** width in pixels where the person changed it */
   width: z.number().min(124).max(800).optional(),
   config: z.record(z.string().max(60), z.json()),
+  policy: Policy.optional(),
 });
 export type GraphNode = z.infer<typeof GraphNode>;
 

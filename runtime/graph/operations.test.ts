@@ -68,6 +68,13 @@ const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   ),
   fc.record({ op: fc.constant('renameNode' as const), node: id, name: fc.constantFrom('One', 'Two', 'Six') }),
   fc.record({ op: fc.constant('resizeNode' as const), node: id, width: fc.option(fc.integer({ min: 124, max: 800 })) }),
+  fc.record({
+    op: fc.constant('setPolicy' as const),
+    node: id,
+    policy: fc.option(
+      fc.record({ attempts: fc.integer({ min: 1, max: 20 }), on: fc.constantFrom('temporary', 'all') }),
+    ),
+  }),
   fc
     .tuple(fc.constantFrom('e1', 'e2', 'e3', 'e4'), id, id, index)
     .map(([key, from, to, at]) => ({ op: 'connect' as const, edge: edge(key, from, to), index: at })),

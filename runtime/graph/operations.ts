@@ -10,7 +10,7 @@
  * removals of what is already gone change nothing; rebasing over nothing changes nothing.
  */
 import * as z from 'zod';
-import { type Graph, GraphEdge, GraphInput, GraphNode, GraphNote, GraphSection } from './graph.ts';
+import { type Graph, GraphEdge, GraphInput, GraphNode, GraphNote, GraphSection, Policy } from './graph.ts';
 
 const Id = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/);
 const Position = z.strictObject({ x: z.number(), y: z.number() });
@@ -33,6 +33,8 @@ export const Operation = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('renameNode'), node: Id, name: z.string().min(1).max(80) }),
   /** `width` null: back to the standard width. */
   z.strictObject({ op: z.literal('resizeNode'), node: Id, width: z.number().min(124).max(800).nullable() }),
+  /** `policy` null: the node type's own. */
+  z.strictObject({ op: z.literal('setPolicy'), node: Id, policy: Policy.nullable() }),
   z.strictObject({ op: z.literal('connect'), edge: GraphEdge, index: Index }),
   z.strictObject({ op: z.literal('disconnect'), edge: Id }),
   z.strictObject({ op: z.literal('setEdge'), edge: Id, leaveOutFailed: z.boolean() }),
@@ -158,6 +160,13 @@ export function apply(graph: Graph, operation: Operation): Graph {
           operation.width === null ? node : { ...node, width: operation.width },
         ),
       };
+    case 'setPolicy':
+      return {
+        ...graph,
+        nodes: replaced(graph.nodes, operation.node, 'node', ({ policy: _before, ...node }) =>
+          operation.policy === null ? node : { ...node, policy: operation.policy },
+        ),
+      };
     case 'connect': {
       const { edge } = operation;
       found(graph.nodes, edge.from.node, 'node');
@@ -256,6 +265,10 @@ export function invert(graph: Graph, operation: Operation): Operation[] {
     case 'resizeNode': {
       const { width } = found(graph.nodes, operation.node, 'node');
       return [{ op: 'resizeNode', node: operation.node, width: width ?? null }];
+    }
+    case 'setPolicy': {
+      const { policy } = found(graph.nodes, operation.node, 'node');
+      return [{ op: 'setPolicy', node: operation.node, policy: policy ?? null }];
     }
     case 'connect':
       return [{ op: 'disconnect', edge: operation.edge.id }];
@@ -394,6 +407,13 @@ export function rebase(operation: Operation, over: readonly Operation[]): Operat
       }
       const name = freeName(operation.name, namesGiven(over));
       return name === operation.name ? operation : { ...operation, name };
+    }
+    case 'setPolicy': {
+      if (gone.has(operation.node)) return refuse('This node was deleted meanwhile.');
+      const last = over.findLast((other) => other.op === 'setPolicy' && other.node === operation.node);
+      return last?.op === 'setPolicy' && !same(last.policy, operation.policy)
+        ? refuse('Its retries and limits were changed meanwhile.')
+        : operation;
     }
     case 'resizeNode':
       return gone.has(operation.node) ? refuse('This node was deleted meanwhile.') : operation;

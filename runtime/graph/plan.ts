@@ -94,7 +94,7 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
       name: node.name,
       type: node.type,
       lane: manifest?.weight === 'heavy' ? 'media' : 'light',
-      ranged: manifest?.weight !== 'heavy' && manifest?.effect === 'pure',
+      ranged: manifest?.weight !== 'heavy' && manifest?.effect === 'pure' && node.policy === undefined,
       frame,
       inputs,
       outputs: Object.fromEntries(

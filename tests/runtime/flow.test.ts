@@ -195,3 +195,18 @@ test('Join waits for all branches and gives on those that have something; Set gi
   );
   expect((await bench.steps(wrong.id, 'set'))[0]!.error).toMatchObject({ code: 'SET_MISFIT' });
 });
+
+test('a node’s own policy tries again on all errors, so often and no longer', async () => {
+  const graph = graphOf([`code:flow.code ${config({ inputs: [], code: "throw new Error('not today');" })}`], []);
+  graph.nodes[0]!.policy = { attempts: 3, wait: 0, on: 'all' };
+  const id = await bench.start(graph, { nonce: crypto.randomUUID() });
+  await bench.ended(id);
+  expect((await bench.steps(id, 'code'))[0]).toMatchObject({ attempt: 3, error: { code: 'CODE_THREW' } });
+  const endless = graphOf([`code:flow.code ${config({ inputs: [], code: 'for (;;);' })}`], []);
+  endless.nodes[0]!.policy = { active: 1 };
+  const from = Date.now();
+  const stuck = await bench.start(endless, { nonce: crypto.randomUUID() });
+  await bench.ended(stuck);
+  expect((await bench.steps(stuck, 'code'))[0]!.error).toMatchObject({ code: 'SANDBOX_CPU' });
+  expect(Date.now() - from).toBeLessThan(15_000); // its type would allow 20 s of computing
+});
