@@ -98,7 +98,23 @@ export type Settlement = {
   chain: boolean;
   known: string[];
 };
+/** As a settlement; what begins for certain is said by the worker. */
+export type Advance = Omit<Settlement, 'known' | 'tokens'> & {
+  strands: { node: string; prefix: number[]; lo: number | null; hi: number | null; lane: string }[];
+  /** What has to be counted first. */
+  tokens: unknown[];
+  /** How many strands of each lane the worker can take itself: fewer wake nobody. */
+  room: Record<string, number>;
+  /** Whether the chained strand's inputs are read; else the worker has them. */
+  loads: boolean;
+};
+/** A chained strand whose inputs the worker has itself. */
+export type Taken = { strand: { id: number; beganAt: string }; overrides: Claimed['overrides'] };
+export type AdvanceResult = { ended: boolean; lanes: Record<string, number>; chained: Claimed | Taken | null };
 export type SettleResult = { ended: boolean; lanes: Record<string, number>; chained: Claimed | null };
+
+/** The code of ledger_advance's refusal. */
+const LEASE_LOST = 'SB001';
 
 const text = (value: unknown) => JSON.stringify(value);
 
@@ -149,6 +165,35 @@ export function createLedger(pool: pg.Pool) {
           settlement.known,
         ],
       ),
+
+    /** Null: the lease was lost meanwhile, and nothing was written. */
+    async advance(lease: Lease, runId: string, advance: Advance): Promise<AdvanceResult | null> {
+      try {
+        return await one<AdvanceResult | null>(
+          'advance',
+          'select ledger_advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as value',
+          [
+            lease.workspaceId,
+            runId,
+            lease.strand,
+            lease.worker,
+            lease.token,
+            text(advance.steps),
+            text(advance.strands),
+            text(advance.tokens),
+            text(advance.made),
+            advance.troubles,
+            advance.goOn,
+            text(advance.room),
+            advance.chain,
+            advance.loads,
+          ],
+        );
+      } catch (error) {
+        if ((error as { code?: string }).code === LEASE_LOST) return null;
+        throw error;
+      }
+    },
 
     /** `until` null: ready at once; 'infinity': until it is woken. `counts: false` gives the attempt back. */
     release: (lease: Lease, how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }) =>

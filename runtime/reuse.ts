@@ -20,11 +20,16 @@ export type KeyParts = {
   nonce: string | null;
 };
 
+/** Whether steps of this node type are ever reused. */
+export function isReused(manifest: ManifestJson): boolean {
+  if (manifest.cheap && manifest.effect === 'pure') return false;
+  return manifest.effect !== 'writes-external' && manifest.capabilities.store !== true && !manifest.connection;
+}
+
 /** Null: a step of this node type is never reused. */
 export function reuseKey(parts: KeyParts): string | null {
   const { manifest, node } = parts;
-  if (manifest.cheap && manifest.effect === 'pure') return null;
-  if (manifest.effect === 'writes-external' || manifest.capabilities.store === true || manifest.connection) return null;
+  if (!isReused(manifest)) return null;
   return digestOf({
     type: manifest.id,
     behaviour: parts.behaviourDigest,

@@ -10,7 +10,7 @@
 import * as z from 'zod';
 import { hasAssets } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
-import type { Claimed, KeyAnswer, Lease, Ledger, LedgerStep, MadeKey, SettledRow, Settlement } from '../db/ledger.ts';
+import type { Claimed, KeyAnswer, Lease, Ledger, LedgerStep, MadeKey, SettledRow, Taken } from '../db/ledger.ts';
 import { digestOf, type StoredValue } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { BrandKit, ErrorJson, LookupResult, ManifestJson } from '../nodes/contract.ts';
@@ -38,9 +38,10 @@ import { convert } from './graph/convert.ts';
 import { ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
 import type { Plan, PlanNode } from './graph/plan.ts';
 import type { NodeManifests } from './graph/resolve.ts';
+import { type NewStrand, strandsOf } from './graph/strands.ts';
 import type { RunTrigger } from './graph/triggers.ts';
 import { storeOutputs } from './outputs.ts';
-import { declaredKit, reuseForSeconds, reuseKey } from './reuse.ts';
+import { declaredKit, isReused, reuseForSeconds, reuseKey } from './reuse.ts';
 import type { Json, Sandbox } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
 import type { Values } from './values.ts';
@@ -79,6 +80,8 @@ export type StrandHold = {
   /** Whether the lease is surely still ours: the last good beat is younger than 2 s. */
   isLive(): boolean;
   progress(fraction: number, note: string | null): void;
+  /** How many strands of each lane this worker can begin with now. */
+  room(): Record<string, number>;
   /** Whether a light successor may be taken on at once. */
   mayChain(): boolean;
 };
@@ -304,7 +307,7 @@ class StrandWork {
 
   async #takeKeys(items: Item[], plugin: Plugin): Promise<Map<string, KeyAnswer> | 'lost' | 'asleep'> {
     const toRun = items.filter((item) => item.decision.kind === 'run');
-    if (toRun.length === 0) return new Map();
+    if (toRun.length === 0 || !isReused(plugin.manifest)) return new Map();
     const engines = await this.#engines(plugin.manifest, toRun[0]!.path);
     for (const item of toRun) {
       item.key = reuseKey({
@@ -464,20 +467,68 @@ class StrandWork {
   async #settle(results: Result[], goOn: number | null): Promise<StrandEnd> {
     const made = results.flatMap((result) => (result.made ? [result.made] : []));
     for (const { key } of made) this.#promised.delete(key);
-    const settlement: Settlement = {
+    const tokens = results.flatMap((result) =>
+      tokensOf(this.#run.plan, this.#node.id, result.row.path, result.settled),
+    );
+    const written = {
       steps: results.map((result) => result.row),
-      tokens: results.flatMap((result) => tokensOf(this.#run.plan, this.#node.id, result.row.path, result.settled)),
       made,
       troubles: results.filter((result) => isTrouble(this.#node, result.settled.state)).length,
       goOn,
       chain: goOn === null && this.#hold.mayChain(),
-      known: this.#host.known(),
     };
-    const answer = await this.#host.ledger.settle(this.#lease, settlement);
+    if (written.steps.some((row) => row.stop)) {
+      const known = this.#host.known();
+      const answer = await this.#host.ledger.settle(this.#lease, { ...written, tokens, known });
+      return this.#settled(answer, null);
+    }
+    const { strands, counted } = strandsOf(this.#run.plan, tokens);
+    const next = strands.length === 1 && counted.length === 0 ? strands[0]! : null;
+    const inputs = next && this.#inputsFrom(next, results);
+    const answer = await this.#host.ledger.advance(this.#lease, this.#claimed.run.id, {
+      ...written,
+      strands,
+      tokens: counted,
+      room: this.#hold.room(),
+      loads: inputs === null,
+    });
+    const chained = answer?.chained ?? null;
+    if (chained === null || !isTaken(chained)) return this.#settled(answer, chained);
+    const { strand, overrides } = chained;
+    return this.#settled(answer, {
+      strand: { ...next!, ...strand, token: 1, attempts: 1, deaths: 0 },
+      run: this.#claimed.run,
+      inputs: inputs!,
+      overrides,
+    });
+  }
+
+  async #settled(
+    answer: { ended: boolean; lanes: Record<string, number>; chained: unknown } | null,
+    chained: Claimed | null,
+  ): Promise<StrandEnd> {
     if (answer === null) return LOST;
     await this.#host.faults.at('step.settled');
     if (answer.ended) this.#host.sandbox.forget(this.#claimed.run.id);
-    return { kind: 'settled', ended: answer.ended, lanes: Object.keys(answer.lanes), chained: answer.chained };
+    return { kind: 'settled', ended: answer.ended, lanes: Object.keys(answer.lanes), chained };
+  }
+
+  /** The rows that a following strand is decided from, where all of them are among those just written. */
+  #inputsFrom(next: NewStrand, results: Result[]): LedgerStep[] | null {
+    const { reads } = this.#run.plan.nodes[next.node]!;
+    if (!reads.every((read) => read.kind === 'step' && read.node === this.#node.id)) return null;
+    const rows = new Map(results.map(({ row }) => [row.path.join('.'), row]));
+    const found = new Map<string, LedgerStep>();
+    for (const path of pathsOf(next)) {
+      for (const { depth } of reads) {
+        const at = path.slice(0, depth).join('.');
+        const row = rows.get(at);
+        if (!row) return null;
+        const { node, state, cause = null, error = null, outputs = {} } = row;
+        found.set(at, { node, path: [...row.path], state, cause, error, outputs });
+      }
+    }
+    return [...found.values()];
   }
 
   async #release(how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
@@ -692,9 +743,13 @@ const Lookup = z.discriminatedUnion('state', [
   z.object({ state: z.literal('unknown'), why: z.string().max(1000) }),
 ]);
 
-function pathsOf(strand: Claimed['strand']): number[][] {
+function pathsOf(strand: { prefix: number[]; lo: number | null; hi: number | null }): number[][] {
   if (strand.lo === null) return [strand.prefix];
   return Array.from({ length: strand.hi! - strand.lo + 1 }, (_, index) => [...strand.prefix, strand.lo! + index]);
+}
+
+function isTaken(chained: Claimed | Taken): chained is Taken {
+  return !('run' in chained);
 }
 
 function same(a: readonly number[], b: readonly number[]): boolean {

@@ -5,7 +5,8 @@
  *             last good beat is 2 s old, everything held is aborted and nothing more is sent
  *   lanes     light: many at once; media: few, they fill a machine. A wake-up makes a lane claim until nothing is left
  *   reaper    each second: strands of dead workers are ready again, waits that are over are woken
- *   announce  ids of changed runs, after the commit, at most 20 times a second
+ *   announce  ids of changed runs, after the commit, at most 20 times a second;
+ *             an end at once where fewer were said lately
  */
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
@@ -43,6 +44,7 @@ const BEAT_MS = 1_000;
 /** Reapers call us dead after 4 s; until 2 s the lease is surely ours. */
 const LIVE_MS = 2_000;
 const ANNOUNCE_MS = 50;
+const ANNOUNCE_BURST = 8;
 const PROGRESS_MS = 400;
 /** Half the processors, but two where there are two: while one step decodes on one processor, another encodes. */
 const mediaSlots = (processors: number) => Math.min(processors, Math.max(2, Math.floor(processors / 2)));
@@ -192,6 +194,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
     return {
       poke,
+      /** Strands that could begin now; whoever asks is about to be free. */
+      room: () => (isStopping ? 0 : slots - active),
       /** Resolves when nothing of the lane runs. */
       rest: () => (active === 0 ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve))),
     };
@@ -221,11 +225,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           progress(fraction, note) {
             hold.report = { progress: fraction, note };
           },
+          room: () => ({
+            light: lanes.light.room(),
+            media: lanes.media.room(),
+            [claimed.strand.lane]: lanes[claimed.strand.lane as keyof typeof lanes].room() + 1,
+          }),
           mayChain: () => !isStopping && isLive() && performance.now() - began < CHAIN_MS,
         });
         if (end.kind === 'settled') {
           next = end.chained;
-          if (end.ended) plans.delete(claimed.run.id);
+          if (end.ended) {
+            plans.delete(claimed.run.id);
+            changed.add(claimed.run.id);
+            setImmediate(announceSoon);
+          }
         }
         if (end.kind !== 'lost') for (const lane of end.lanes) lanes[lane as keyof typeof lanes]?.poke();
       } catch (error) {
@@ -280,11 +293,22 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   // ---------------------------------------------------------------- reports
 
+  /** How often now: at most 20 times a second on average, a few at once after a rest. */
+  let mayAnnounce = ANNOUNCE_BURST;
+  let countedAt = performance.now();
   async function announce(): Promise<void> {
-    if (changed.size === 0 || !isLive()) return;
+    const now = performance.now();
+    mayAnnounce = Math.min(ANNOUNCE_BURST, mayAnnounce + (now - countedAt) / ANNOUNCE_MS);
+    countedAt = now;
+    if (changed.size === 0 || mayAnnounce < 1 || !isLive()) return;
+    mayAnnounce -= 1;
     const ids = [...changed];
     changed.clear();
     await life.announce(ids);
+  }
+  /** An end that somebody waits for does not wait for the next turn. */
+  function announceSoon(): void {
+    announce().catch((error) => options.log('The announcement failed.', { error: String(error) }));
   }
 
   async function report(): Promise<void> {

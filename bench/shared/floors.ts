@@ -4,11 +4,12 @@
  *   raw-pg   one committed INSERT per step in a plain loop over one connection; each row is a comparable output
  *   raw-gw   graphile-worker as it comes: one job per step that saves its output and adds the next one
  */
-import { Logger, type Runner, run as startRunner, type Task } from 'graphile-worker';
+import { Logger, makeWorkerUtils, type Runner, run as startRunner, type Task } from 'graphile-worker';
 import type pg from 'pg';
 import { createPool } from '../../db/connect.ts';
-import type { Ground } from './ground.ts';
+import { FLOOR_OUTPUT, type Ground } from './ground.ts';
 
+const QUIET = new Logger(() => () => {});
 const SAVE = 'insert into floor_output (run, node, at, output) values ($1, $2, $3, $4)';
 const output = (nonce: string, at: number) => JSON.stringify({ nonce, at, fib: 55 });
 
@@ -31,7 +32,10 @@ type StepJob = { nonce: string; at: number; steps: number };
 
 /** graphile-worker with its own defaults, where nothing else is said. */
 export async function openQueue(ground: Ground, options: { concurrency?: number } = {}) {
-  const pool: pg.Pool = createPool(ground.postgres.url, 'owner', { max: 12, name: 'floor' });
+  const pool: pg.Pool = createPool(ground.queueUrl, 'owner', { max: 12, name: 'floor' });
+  await pool.query(FLOOR_OUTPUT);
+  const utils = await makeWorkerUtils({ pgPool: pool, logger: QUIET });
+  await utils.migrate();
   const done = new Map<string, () => void>();
   let noops = 0;
   let noopsDone: () => void = () => {};
@@ -43,7 +47,7 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
   };
   const runner: Runner = await startRunner({
     pgPool: pool,
-    logger: new Logger(() => () => {}),
+    logger: QUIET,
     noHandleSignals: true,
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
     taskList: {
@@ -68,7 +72,7 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
     async chain(nonce: string, steps: number): Promise<number> {
       const over = new Promise<void>((resolve) => done.set(nonce, resolve));
       const from = performance.now();
-      await runner.addJob('floor:step', { nonce, at: 1, steps });
+      await utils.addJob('floor:step', { nonce, at: 1, steps });
       await over;
       done.delete(nonce);
       return performance.now() - from;
@@ -80,7 +84,7 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
         noopsDone = resolve;
       });
       const from = performance.now();
-      await runner.addJobs(
+      await utils.addJobs(
         Array.from({ length: items }, (_, item) => ({
           identifier: 'floor:item' as const,
           payload: { nonce, item, at: 1 },
@@ -95,8 +99,7 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
       const over = new Promise<void>((resolve) => {
         noopsDone = resolve;
       });
-      await ground.admin.query('select 1');
-      await runner.addJobs(Array.from({ length: count }, () => ({ identifier: 'floor:noop' as const, payload: {} })));
+      await utils.addJobs(Array.from({ length: count }, () => ({ identifier: 'floor:noop' as const, payload: {} })));
       const from = performance.now();
       const before = count - noops;
       await over;
@@ -104,6 +107,7 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
     },
     async close() {
       await runner.stop();
+      await utils.release();
       await pool.end();
     },
   };

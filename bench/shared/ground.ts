@@ -27,6 +27,9 @@ import { createSandbox } from '../../runtime/sandbox/sandbox.ts';
 import { clusterFolder, startPostgres } from '../../scripts/postgres.ts';
 import { TEST_KIT } from '../../tests/support/database.ts';
 
+/** Where the floors save their outputs, a row comparable to a step's. */
+export const FLOOR_OUTPUT =
+  'create table if not exists floor_output (id bigint generated always as identity primary key, run text not null, node text not null, at int not null, output jsonb not null, unique (run, node, at))';
 /** A whole run and its waiting: more than this is a fault, not a slow machine. */
 const LONGEST_MS = 120_000;
 const POLL_MS = 1_000;
@@ -78,11 +81,15 @@ export async function openGround(say: (line: string) => void) {
     const { rows } = await admin.query<Record<string, string>>(`show ${name}`);
     durable.push(`${name} ${rows[0]![name]}`);
   }
+  if (process.env.SPLICEBOARD_BENCH_PROFILE) {
+    await admin.query(`alter system set track_functions = 'all'`);
+    await admin.query('select pg_reload_conf()');
+  }
   const { rows: version } = await admin.query<{ server_version: string }>('show server_version');
   say(`PostgreSQL ${version[0]!.server_version}: ${durable.join(', ')}; ${os.availableParallelism()} processors`);
-  await admin.query(
-    'create table floor_output (id bigint generated always as identity primary key, run text not null, node text not null, at int not null, output jsonb not null, unique (run, node, at))',
-  );
+  const queueUrl = Object.assign(new URL(postgres.url), { pathname: '/floor' }).href;
+  await admin.query('create database floor owner owner');
+  await admin.query(FLOOR_OUTPUT);
   await admin.query('grant all on floor_output to owner, app');
 
   const pool = createPool(postgres.url, 'app', { max: 12, name: 'bench' });
@@ -115,6 +122,8 @@ export async function openGround(say: (line: string) => void) {
     ...home,
     folder,
     postgres,
+    /** A second database of the same server, for the queue alone: its notifications wake nobody else. */
+    queueUrl,
     admin,
     db,
     pool,
@@ -205,6 +214,7 @@ export async function openGround(say: (line: string) => void) {
 
     async [Symbol.asyncDispose]() {
       for (const child of workers) child.kill('SIGKILL');
+      if (process.env.SPLICEBOARD_BENCH_PROFILE) for (const line of await functionTimes(admin)) say(line);
       await ear.end();
       await Promise.all([pool.end(), admin.end()]);
       await postgres.stop();
@@ -254,6 +264,15 @@ export function chainOf(count: number): Graph {
     ],
     ids.map((id, index) => (index === 0 ? ['hook', 'body', id, 'input'] : [ids[index - 1]!, 'result', id, 'input'])),
   );
+}
+
+/** Where the database's time goes: calls and milliseconds of each function, its own and with what it calls. */
+async function functionTimes(admin: pg.Pool): Promise<string[]> {
+  const { rows } = await admin.query<{ line: string }>(
+    `select format('%s calls %s, own %s ms, in all %s ms', rpad(schemaname || '.' || funcname, 40), calls, round(self_time), round(total_time)) as line
+       from pg_stat_user_functions order by total_time desc limit 25`,
+  );
+  return rows.map((row) => row.line);
 }
 
 export function median(values: readonly number[]): number {

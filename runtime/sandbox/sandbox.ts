@@ -114,6 +114,8 @@ export class SandboxRefused extends Error {
 }
 
 const READY_MS = 10_000;
+/** An abort without an exception of its own: making one takes a stack trace, for each run. */
+const OVER = 'over';
 const POLL_MS = 100;
 /** Above half of the resident limit memory is looked at this often: a bomb grows by about a gigabyte a second. */
 const CLOSE_POLL_MS = 20;
@@ -146,6 +148,7 @@ type Child = {
   startedAt: number;
   count: number;
   restsSince: number;
+  weighedAt: number;
   isDraining: boolean;
   isGone: boolean;
   death: Death | null;
@@ -277,6 +280,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         startedAt: Date.now(),
         count: 0,
         restsSince: Date.now(),
+        weighedAt: 0,
         isDraining: false,
         isGone: false,
         death: null,
@@ -345,6 +349,12 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   const suspectKey = ({ workspaceId, plugin }: SandboxRun) => `${workspaceId}\n${plugin.digest}`;
   const isResting = (child: Child) => child.runs.size === 0;
   const isWorn = (child: Child) => child.count >= recycleAfterRuns || Date.now() - child.startedAt > recycleAfterMs;
+  /** What a run left behind must not be charged to the next. Looked at seldom: short runs in a row leave little each. */
+  const isSwollen = (child: Child) => {
+    if (Date.now() - child.weighedAt < CLOSE_POLL_MS) return false;
+    child.weighedAt = Date.now();
+    return (usageOf(child.guestPid)?.residentBytes ?? 0) > residentBytes * RESTING_SHARE;
+  };
   const RETIRED = crashed('it was retired');
 
   /** Takes it out of service: it ends what it has, a new child serves its workspace. */
@@ -427,13 +437,11 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     if (!child.runs.delete(pending.id)) return;
     for (const timer of pending.timers) clearTimeout(timer);
     child.cpuBase.delete(pending);
-    pending.abort.abort();
+    pending.abort.abort(OVER);
     child.restsSince = Date.now();
     pending.done(result);
     if (child.isGone || !isResting(child)) return;
-    // what a run left behind must not be charged to the next
-    const isSwollen = (usageOf(child.guestPid)?.residentBytes ?? 0) > residentBytes * RESTING_SHARE;
-    if (child.isDraining || isSwollen || isWorn(child)) {
+    if (child.isDraining || isSwollen(child) || isWorn(child)) {
       child.isDraining = true;
       end(child, RETIRED, 'unknown');
     } else slots.shift()?.(); // somebody may have this place
