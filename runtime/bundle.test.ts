@@ -70,6 +70,49 @@ test('a dynamic import of the machine is not resolved into the bundle', async ()
   });
 });
 
+const PARTS = new Map([
+  [
+    'words.ts',
+    "import type { Ctx } from '../../contract.ts'; export const wordsOf = (text: string) => text.split(' ').map(tidy);\nimport { tidy } from './tidy.ts'; export const unasked = () => 'nobody asks for this';",
+  ],
+  [
+    'tidy.ts',
+    "import { NodeError } from '../../contract.ts'; export const tidy = (word: string) => { if (word === '!') throw new NodeError('ODD', 'No.'); return word.trim(); };",
+  ],
+]);
+
+test('a node takes along what it reaches of the parts in its own folder, and they of one another', async () => {
+  const bundles = await bundleNode(
+    FILE,
+    node({
+      imports: "import { wordsOf } from './made-up/words.ts';",
+      run: "return { text: wordsOf(text).join('-') };",
+      config: "(Config.refine(() => wordsOf('a b').length === 2))",
+    }),
+    PARTS,
+  );
+  expect(JSON.parse(evaluate(bundles.manifest).manifest!() as string)).toMatchObject({ id: 'text.made-up' });
+  const { run } = evaluate(bundles.run);
+  expect(await run!({ config: { times: 1 } }, { text: 'a b' })).toEqual({ text: 'a-b' });
+  await expect(run!({ config: { times: 1 } }, { text: '!' })).rejects.toMatchObject({ code: 'ODD' });
+  expect(bundles.run).not.toContain('nobody asks for this');
+});
+
+test.each([
+  ['another node', "import { x } from '../other.ts'; export const a = x;", '../other.ts'],
+  ['the node itself', "import { run } from '../made-up.ts'; export const a = run;", '../made-up.ts'],
+  ["another node's part", "import { x } from '../other/x.ts'; export const a = x;", '../other/x.ts'],
+  ['a package', "import pg from 'pg'; export const a = pg;", 'pg'],
+  ['the checkout', "import pack from '../../../package.json'; export const a = pack;", '../../../package.json'],
+  ['a name with the contract at its end', "import { x } from '../contract.ts'; export const a = x;", '../contract.ts'],
+])('a part may not import %s', async (_what, part, specifier) => {
+  const text = node({ imports: "import { a } from './made-up/part.ts';", run: 'void a;' });
+  await expect(bundleNode(FILE, text, new Map([['part.ts', part]]))).rejects.toMatchObject({
+    code: 'IMPORT_REFUSED',
+    message: `A node may not import "${specifier}".`,
+  });
+});
+
 test('a file that does not parse says where', async () => {
   await expect(bundleNode(FILE, 'export const = 1;')).rejects.toThrow(/Expected identifier/);
 });

@@ -5,14 +5,17 @@
  * `run`, which holds run, simulate and lookup and zod only if they use it. Both are classic scripts that leave their
  * exports in a global named `plugin`.
  *
+ * A node that has outgrown its file keeps the rest as parts in the folder named as it is: `clip.ts` and `clip/*.ts`.
+ *
  * esbuild keeps every top-level call, and a manifest is one, so each of our files is first cut down to the statements
  * that the wanted exports reach. Unreached declarations go; bare statements stay.
  *
- * A node may import the contract and zod, nothing else: anything else is refused here (`IMPORT_REFUSED`), because a
- * foreign file's imports would otherwise be read from this machine's disk into its bundle.
+ * A node may import the contract, zod and its own parts, nothing else, and a part the same: anything else is refused
+ * here (`IMPORT_REFUSED`), because a foreign file's imports would otherwise be read from this machine's disk into its
+ * bundle.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { type AnyNode, type Identifier, type Literal, type Program, parse } from 'acorn';
@@ -122,18 +125,60 @@ async function toJavaScript(file: string, text: string): Promise<string> {
   return code;
 }
 
-/** Names that `source` imports from a module whose specifier fits. */
-function importedFrom(source: string, fits: (specifier: string) => boolean): string[] {
-  const names: string[] = [];
+/** The names that `source` takes from each module, by specifier; `*` stands for all of them. */
+function importedNames(source: string): Map<string, string[]> {
+  const names = new Map<string, string[]>();
   for (const node of parse(source, { ecmaVersion: 'latest', sourceType: 'module' }).body) {
-    if (node.type !== 'ImportDeclaration' || !fits(String(node.source.value))) continue;
-    for (const specifier of node.specifiers) {
-      if (specifier.type === 'ImportSpecifier') {
-        names.push(moduleName(specifier.imported));
-      } else names.push('*');
-    }
+    if (node.type === 'ImportDeclaration') {
+      const taken = node.specifiers.map((each) =>
+        each.type === 'ImportSpecifier'
+          ? moduleName(each.imported)
+          : each.type === 'ImportDefaultSpecifier'
+            ? 'default'
+            : '*',
+      );
+      add(String(node.source.value), taken);
+    } else if (node.type === 'ExportNamedDeclaration' && node.source) {
+      add(
+        String(node.source.value),
+        node.specifiers.map(({ local }) => moduleName(local)),
+      );
+    } else if (node.type === 'ExportAllDeclaration') add(String(node.source.value), ['*']);
   }
   return names;
+
+  function add(specifier: string, taken: string[]): void {
+    names.set(specifier, [...(names.get(specifier) ?? []), ...taken]);
+  }
+}
+
+/** Where an import leads among files that are given as text; undefined: not there. */
+type Leads = (specifier: string, importer: string) => string | undefined;
+
+/** Each of `modules` (JavaScript by path) that the names wanted of `roots` reach, cut down to what they reach in it. */
+function cutDown(
+  modules: ReadonlyMap<string, string>,
+  roots: readonly [file: string, names: readonly string[]][],
+  leads: Leads,
+): Map<string, string> {
+  const wanted = new Map<string, Set<string>>();
+  const cut = new Map<string, string>();
+  const open = [...roots];
+  while (open.length > 0) {
+    const [file, names] = open.pop()!;
+    const source = modules.get(file);
+    const known = wanted.get(file);
+    if (source === undefined || (known && names.every((name) => known.has(name)))) continue;
+    const all = new Set([...(known ?? []), ...names]);
+    wanted.set(file, all);
+    const kept = all.has('*') ? source : reachable(source, [...all]);
+    cut.set(file, kept);
+    for (const [specifier, taken] of importedNames(kept)) {
+      const target = leads(specifier, file);
+      if (target !== undefined) open.push([target, taken]);
+    }
+  }
+  return cut;
 }
 
 async function build(options: BuildOptions): Promise<string> {
@@ -152,22 +197,18 @@ async function build(options: BuildOptions): Promise<string> {
   return result.outputFiles?.[0]?.text ?? '';
 }
 
-const isContract = (specifier: string) => specifier === '../contract.ts' || specifier === './nodes/contract.ts';
-
 /** Our own files, given as text by absolute path; `mayImport` decides about everything else. */
-function given(files: Map<string, string>, mayImport: (specifier: string) => boolean): Plugin {
+function given(files: ReadonlyMap<string, string>, leads: Leads, mayImport: (specifier: string) => boolean): Plugin {
   return {
     name: 'given',
     setup(on) {
       on.onResolve({ filter: /.*/ }, (args) => {
         if (args.kind === 'entry-point') return undefined;
-        // wherever a node's file lies, the contract is ours
-        if (files.has(CONTRACT) && isContract(args.path)) return { path: CONTRACT, sideEffects: false };
-        const target = args.path.startsWith('.') ? path.resolve(args.resolveDir, args.path) : undefined;
-        if (args.path === 'zod' && files.has(args.importer))
-          return on.resolve('zod', { resolveDir: ROOT, kind: args.kind });
+        const target = leads(args.path, args.importer);
         if (target !== undefined && files.has(target)) return { path: target, sideEffects: false };
-        if (files.has(args.importer) && !mayImport(args.path)) {
+        if (!files.has(args.importer)) return undefined;
+        if (args.path === 'zod') return on.resolve('zod', { resolveDir: ROOT, kind: args.kind });
+        if (!mayImport(args.path)) {
           throw new BundleRefused('IMPORT_REFUSED', `A node may not import "${args.path}".`);
         }
         return undefined;
@@ -188,23 +229,35 @@ function firstRefusal(error: unknown): unknown {
   return refused ? new BundleRefused('IMPORT_REFUSED', refused[0]) : new BundleRefused('NODE_BROKEN', detail.text);
 }
 
-/** Both bundles of one node file. `text` is the file's TypeScript. */
-export async function bundleNode(file: string, text: string): Promise<{ manifest: string; run: string }> {
+/**
+ * Both bundles of one node. `text` is the TypeScript of its file, `parts` that of the files in its folder by their
+ * names.
+ */
+export async function bundleNode(
+  file: string,
+  text: string,
+  parts: ReadonlyMap<string, string> = new Map(),
+): Promise<{ manifest: string; run: string }> {
   try {
+    const folder = partsFolder(file);
     const source = await toJavaScript(file, text);
-    const contract = await toJavaScript(CONTRACT, await readFile(CONTRACT, 'utf8'));
-    const only = (wanted: readonly string[], more: readonly string[]) => {
-      const cut = reachable(source, wanted);
-      const names = importedFrom(cut, isContract);
-      return new Map([
-        [file, cut],
-        [CONTRACT, names.includes('*') ? contract : reachable(contract, [...names, ...more])],
-      ]);
+    const modules = new Map([[file, source]]);
+    for (const [name, part] of parts) modules.set(path.join(folder, name), await toJavaScript(name, part));
+    modules.set(CONTRACT, await toJavaScript(CONTRACT, await readFile(CONTRACT, 'utf8')));
+    // wherever a node's file lies, the contract is ours
+    const contract = path.resolve(path.dirname(file), '../contract.ts');
+    const leads: Leads = (specifier, importer) => {
+      if (!specifier.startsWith('.')) return undefined;
+      if (!modules.has(importer)) return path.resolve(ROOT, specifier); // the entry, which is written here
+      const target = path.resolve(path.dirname(importer), specifier);
+      if (target === contract) return CONTRACT;
+      return path.dirname(target) === folder && modules.has(target) ? target : undefined;
     };
+    const pack = (...roots: [file: string, names: readonly string[]][]) =>
+      given(cutDown(modules, roots, leads), leads, (specifier) => specifier === 'zod');
     const exported = exportsOf(source);
     const entries = NODE_ENTRIES.filter((name) => exported.includes(name));
     const contents = (lines: string) => ({ contents: lines, resolveDir: ROOT, sourcefile: 'entry.js' });
-    const mayImport = (specifier: string) => specifier === 'zod';
     const shared: BuildOptions = {
       format: 'iife',
       globalName: 'plugin',
@@ -216,7 +269,7 @@ export async function bundleNode(file: string, text: string): Promise<{ manifest
       build({
         ...shared,
         minifySyntax: true,
-        plugins: [given(only(['manifest'], ['manifestJson']), mayImport)],
+        plugins: [pack([file, ['manifest']], [CONTRACT, ['manifestJson']])],
         stdin: contents(
           `import { manifest as declared } from ${here}; import { manifestJson } from './nodes/contract.ts';
            export const manifest = () => manifestJson(declared, ${JSON.stringify(entries)});`,
@@ -224,7 +277,7 @@ export async function bundleNode(file: string, text: string): Promise<{ manifest
       }),
       build({
         ...shared,
-        plugins: [given(only(entries, []), mayImport)],
+        plugins: [pack([file, entries])],
         stdin: contents(`export { ${entries.join(', ')} } from ${here};`),
       }),
     ]);
@@ -249,12 +302,14 @@ async function bundleChild(): Promise<string> {
   const bridge = path.join(folder, 'bridge.ts');
   const child = await toJavaScript(entry, await readFile(entry, 'utf8'));
   const wall = await toJavaScript(bridge, await readFile(bridge, 'utf8'));
-  const names = importedFrom(child, (specifier) => specifier === './bridge.ts');
+  const leads: Leads = (specifier) => (specifier === './bridge.ts' ? bridge : undefined);
   return build({
     format: 'cjs',
     platform: 'node',
     entryPoints: [entry],
-    plugins: [given(new Map([[bridge, reachable(wall, names)]]), () => true)],
+    plugins: [
+      given(new Map([[bridge, reachable(wall, importedNames(child).get('./bridge.ts') ?? [])]]), leads, () => true),
+    ],
   });
 }
 
@@ -331,8 +386,24 @@ export async function childProgram(cacheDir: string): Promise<string> {
   return path.join(cacheDir, name);
 }
 
+/** A node's file and its parts are named so; what has another name beside them (`clip.test.ts`) is not packed. */
+export const isNodeFile = (name: string) => /^[a-z][a-z0-9-]*\.ts$/.test(name);
+const partsFolder = (file: string) => file.slice(0, -path.extname(file).length);
+
+/** The TypeScript of a node's parts by name, in the order of the names; links are not followed. */
+async function readParts(file: string): Promise<Map<string, string>> {
+  const folder = partsFolder(file);
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw error;
+  });
+  const names = entries.filter((entry) => entry.isFile() && isNodeFile(entry.name)).map(({ name }) => name);
+  const texts = names.sort().map(async (name) => [name, await readFile(path.join(folder, name), 'utf8')] as const);
+  return new Map(await Promise.all(texts));
+}
+
 /**
- * A node file's bundles and its manifest's JSON text, kept below `cacheDir`. `evaluate` turns the manifest bundle into
+ * A node's bundles and its manifest's JSON text, kept below `cacheDir`. `evaluate` turns the manifest bundle into
  * JSON (inside an isolate) and is asked only when nothing is kept.
  */
 export async function packedNode(
@@ -340,10 +411,10 @@ export async function packedNode(
   cacheDir: string,
   evaluate: (code: string) => Promise<string>,
 ): Promise<{ manifest: string; code: string }> {
-  const text = await readFile(file, 'utf8');
-  const name = `node-${sha256(await toolchainDigest(), path.relative(ROOT, file), text).slice(0, 32)}.json`;
-  const packed = await kept(cacheDir, name, async () => {
-    const bundles = await bundleNode(file, text);
+  const [text, parts] = await Promise.all([readFile(file, 'utf8'), readParts(file)]);
+  const digest = sha256(await toolchainDigest(), path.relative(ROOT, file), text, ...[...parts].flat());
+  const packed = await kept(cacheDir, `node-${digest.slice(0, 32)}.json`, async () => {
+    const bundles = await bundleNode(file, text, parts);
     return JSON.stringify({ manifest: await evaluate(bundles.manifest), code: bundles.run });
   });
   return JSON.parse(packed) as { manifest: string; code: string };

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -100,4 +100,35 @@ test('a warm start neither packs nor evaluates, and a changed file is made again
   const changed = await loadCatalogue({ sandbox: counting, dir, cacheDir });
   expect(runs).toBe(1);
   expect(changed.plugin('text.one')?.digest).not.toBe(cold.plugin('text.one')?.digest);
+});
+
+test('a changed part makes its node again, and no other; a part is no node', async () => {
+  const words = (text: string) => `export const words = () => '${text}';`;
+  const withPart = nodeText('text.one', { head: "import { words } from './one/words.ts';" });
+  const dir = await nodesFolder({
+    'text/one.ts': withPart.replace('({ text })', '({ text: text + words() })'),
+    'text/one/words.ts': words('before'),
+    'text/two.ts': nodeText('text.two'),
+  });
+  const cacheDir = path.join(folder, 'parts');
+  const before = await loadCatalogue({ sandbox, dir, cacheDir });
+  expect(before.broken).toEqual([]);
+  expect(before.manifests.map(({ id }) => id).sort()).toEqual(['text.one', 'text.two']);
+  await writeFile(path.join(dir, 'text/one/words.ts'), words('after'));
+  const after = await loadCatalogue({ sandbox, dir, cacheDir });
+  expect(after.plugin('text.one')?.code).toContain('after');
+  expect(after.plugin('text.one')?.digest).not.toBe(before.plugin('text.one')?.digest);
+  expect(after.plugin('text.two')).toEqual(before.plugin('text.two'));
+});
+
+test('a part that is a link to somewhere else is not read', async () => {
+  const dir = await nodesFolder({
+    'text/one.ts': nodeText('text.one', { head: "import { secret } from './one/part.ts'; void secret;" }),
+  });
+  const elsewhere = path.join(dir, 'elsewhere.ts');
+  await writeFile(elsewhere, "export const secret = 'of this machine';");
+  await mkdir(path.join(dir, 'text/one'));
+  await symlink(elsewhere, path.join(dir, 'text/one/part.ts'));
+  const catalogue = await loadCatalogue({ sandbox, dir, cacheDir: path.join(folder, 'links') });
+  expect(catalogue.broken).toMatchObject([{ error: { code: 'IMPORT_REFUSED' } }]);
 });

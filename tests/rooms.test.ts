@@ -167,6 +167,11 @@ const STARTERS: Record<string, string> = {
 
 const isTest = (file: string) => /\.test\.tsx?$/.test(file);
 
+/** The folder of a node's parts: `nodes/video/clip` for `nodes/video/clip.ts` and for every file in that folder. */
+function partsOf(file: string): string | undefined {
+  return /^nodes\/[^/]+\/[^/.]+(?=\.ts$|\/[^/]+$)/.exec(file)?.[0];
+}
+
 /** Why `file` may not hold this import; undefined where it may. */
 function refusal(file: string, { specifier, isType }: Import): string | undefined {
   const room = file.split('/')[0] as Room;
@@ -179,13 +184,17 @@ function refusal(file: string, { specifier, isType }: Import): string | undefine
     const other = target.split('/')[0];
     if (isTest(file)) return undefined; // a test may import anything
     if (room === 'nodes') {
-      return target === 'nodes/contract.ts' ? undefined : `nodes may import nodes/contract.ts and zod, not ${target}`;
+      return target === 'nodes/contract.ts' || path.posix.dirname(target) === partsOf(file)
+        ? undefined
+        : `nodes may import nodes/contract.ts, zod and their own parts, not ${target}`;
     }
     return other === room || MAY_IMPORT[room](target, isType) ? undefined : `${room} may not import ${target}`;
   }
   if (isTest(file)) return undefined;
   if (room === 'nodes')
-    return specifier === 'zod' ? undefined : `nodes may import nodes/contract.ts and zod, not ${specifier}`;
+    return specifier === 'zod'
+      ? undefined
+      : `nodes may import nodes/contract.ts, zod and their own parts, not ${specifier}`;
   if (isType) return undefined;
   if (/^(?:node:)?child_process$/.test(specifier) && Object.hasOwn(STARTERS, file)) return undefined;
   const homes = HOMES.filter(({ packages }) => packages.test(specifier));
@@ -269,6 +278,12 @@ describe('the table', () => {
   const planted: [file: string, source: string][] = [
     ['nodes/video/clip.ts', "import { readFile } from 'node:fs/promises';"],
     ['nodes/video/clip.ts', "import { helper } from './helper.ts';"],
+    ['nodes/video/clip.ts', "import { helper } from './frame/crop.ts';"],
+    ['nodes/video/clip.ts', "import { helper } from './clip/deeper/crop.ts';"],
+    ['nodes/video/clip/crop.ts', "import { run } from '../clip.ts';"],
+    ['nodes/video/clip/crop.ts', "import { helper } from '../frame/crop.ts';"],
+    ['nodes/video/clip/crop.ts', "import { helper } from '../../testing.ts';"],
+    ['nodes/testing.ts', "import { run } from './video/clip.ts';"],
     ['nodes/video/clip.ts', "import type { Sandbox } from '../../runtime/sandbox/sandbox.ts';"],
     ['nodes/video/clip.ts', "const m = await import(['no', 'de:fs'].join(''));"],
     ['db/runs.ts', "import { settle } from '../runtime/retry.ts';"],
@@ -297,6 +312,9 @@ describe('the table', () => {
     const allowed: [string, Import][] = [
       ['nodes/video/clip.ts', { specifier: '../contract.ts', isType: false }],
       ['nodes/video/clip.ts', { specifier: 'zod', isType: false }],
+      ['nodes/video/clip.ts', { specifier: './clip/crop.ts', isType: false }],
+      ['nodes/video/clip/crop.ts', { specifier: './captions.ts', isType: false }],
+      ['nodes/video/clip/crop.ts', { specifier: '../../contract.ts', isType: true }],
       ['runtime/step.ts', { specifier: '../db/runs.ts', isType: false }],
       ['server/runs.ts', { specifier: '../runtime/graph/frames.ts', isType: false }],
       ['editor/client.ts', { specifier: '../server/router.ts', isType: true }],
