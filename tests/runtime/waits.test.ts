@@ -85,7 +85,8 @@ test('the first answer counts; a second is late, and one after the end is told s
   const id = await bench.start(graphOf([say, 'ask:flow.approve {}', after], APPROVE), nonce());
   await asleep(id, 'ask');
   const came = await Promise.all([answer(id, 'ask', decision('rejected')), answer(id, 'ask', decision('approved'))]);
-  expect(came.sort()).toEqual(['answered', 'late']);
+  // the second may even come after the run has ended
+  expect([...came].sort()).toEqual(['answered', expect.stringMatching(/^(late|over)$/)]);
   await bench.ended(id);
   expect(await answer(id, 'ask', decision('approved'))).toBe('over');
 });
