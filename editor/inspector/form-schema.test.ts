@@ -1,7 +1,7 @@
 /** Forms: what a node's zod config becomes, as its manifest's JSON Schema carries it. */
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import { formFields, humanize, parseNumber, shownValue } from './form-schema.ts';
+import { formFields, humanize, newRow, parseNumber, shownValue } from './form-schema.ts';
 
 const fieldsOf = (schema: z.ZodType) => formFields(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
 const one = (schema: z.ZodType) => fieldsOf(z.strictObject({ field: schema }))[0]!;
@@ -81,9 +81,19 @@ describe('each type has its control', () => {
     expect(shownValue(recording, { url: 'https://example.com/a.mp4' })).toBe('example.com/a.mp4');
   });
 
+  test('a list of objects is rows; a row that is a port of the node gets a name nobody else has', () => {
+    const rows = one(
+      z.array(z.object({ name: z.string().meta({ 'x-widget': 'port' }), title: z.string().default('New') })).min(1),
+    );
+    if (rows.kind !== 'rows') throw new Error(rows.kind);
+    expect(rows).toMatchObject({ port: 'name', least: 1, most: null, fields: [{ name: 'title', kind: 'text' }] });
+    expect(newRow(rows, [])).toEqual({ name: 'way1', title: 'New' });
+    expect(newRow(rows, [{ name: 'way1' }, { name: 'approved' }])).toEqual({ name: 'way2', title: 'New' });
+  });
+
   test('what no control fits is edited as JSON rather than lost', () => {
     expect(one(z.record(z.string(), z.number())).kind).toBe('json');
-    expect(one(z.array(z.object({ a: z.string() }))).kind).toBe('json');
+    expect(one(z.array(z.array(z.string()))).kind).toBe('json');
     expect(one(z.any()).kind).toBe('json');
   });
 });
