@@ -31,18 +31,20 @@ export async function rawPg(ground: Ground, nonce: string, steps: number): Promi
 type StepJob = { nonce: string; at: number; steps: number };
 
 /** graphile-worker with its own defaults, where nothing else is said. */
-export async function openQueue(ground: Ground, options: { concurrency?: number } = {}) {
+export async function openQueue(ground: Ground, options: { concurrency?: number; tasks?: string } = {}) {
   const pool: pg.Pool = createPool(ground.queueUrl, 'owner', { max: 12, name: 'floor' });
   await pool.query(FLOOR_OUTPUT);
   const utils = await makeWorkerUtils({ pgPool: pool, logger: QUIET });
   await utils.migrate();
   const done = new Map<string, () => void>();
+  // runners side by side do their own jobs only
+  const name = options.tasks ?? 'floor';
   let noops = 0;
   let noopsDone: () => void = () => {};
   const step: Task = async (payload, helpers) => {
     const { nonce, at, steps } = payload as StepJob;
     await helpers.query(SAVE, [nonce, `c${at}`, at, output(nonce, at)]);
-    if (at < steps) await helpers.addJob('floor:step', { nonce, at: at + 1, steps });
+    if (at < steps) await helpers.addJob(`${name}:step`, { nonce, at: at + 1, steps });
     else done.get(nonce)?.();
   };
   const runner: Runner = await startRunner({
@@ -51,17 +53,17 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
     noHandleSignals: true,
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
     taskList: {
-      'floor:step': step,
-      'floor:item': async (payload, helpers) => {
+      [`${name}:step`]: step,
+      [`${name}:item`]: async (payload, helpers) => {
         const { nonce, item, at } = payload as { nonce: string; item: number; at: number };
         await helpers.query(SAVE, [nonce, `n${at}`, item, output(nonce, item)]);
-        if (at < 3) await helpers.addJob('floor:item', { nonce, item, at: at + 1 });
+        if (at < 3) await helpers.addJob(`${name}:item`, { nonce, item, at: at + 1 });
         else {
           noops -= 1;
           if (noops === 0) noopsDone();
         }
       },
-      'floor:noop': async () => {
+      [`${name}:noop`]: async () => {
         noops -= 1;
         if (noops === 0) noopsDone();
       },
@@ -72,7 +74,7 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
     async chain(nonce: string, steps: number): Promise<number> {
       const over = new Promise<void>((resolve) => done.set(nonce, resolve));
       const from = performance.now();
-      await utils.addJob('floor:step', { nonce, at: 1, steps });
+      await utils.addJob(`${name}:step`, { nonce, at: 1, steps });
       await over;
       done.delete(nonce);
       return performance.now() - from;
@@ -86,7 +88,7 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
       const from = performance.now();
       await utils.addJobs(
         Array.from({ length: items }, (_, item) => ({
-          identifier: 'floor:item' as const,
+          identifier: `${name}:item`,
           payload: { nonce, item, at: 1 },
         })),
       );
@@ -99,7 +101,7 @@ export async function openQueue(ground: Ground, options: { concurrency?: number 
       const over = new Promise<void>((resolve) => {
         noopsDone = resolve;
       });
-      await utils.addJobs(Array.from({ length: count }, () => ({ identifier: 'floor:noop' as const, payload: {} })));
+      await utils.addJobs(Array.from({ length: count }, () => ({ identifier: `${name}:noop`, payload: {} })));
       const from = performance.now();
       const before = count - noops;
       await over;

@@ -138,7 +138,7 @@ export async function openGround(say: (line: string) => void) {
       return { ...prepared, pipelineId: id };
     },
 
-    async start(ready: Ready, nonce: string, tx?: WorkspaceTx): Promise<string> {
+    async start(ready: Ready, nonce: string, tx?: WorkspaceTx, more: Record<string, unknown> = {}): Promise<string> {
       const work = (inner: WorkspaceTx) =>
         startRun(inner, {
           pipelineId: ready.pipelineId,
@@ -150,7 +150,7 @@ export async function openGround(say: (line: string) => void) {
           kit: TEST_KIT,
           first: ready.first,
           nonce,
-          trigger: triggerOf(ready.graph, nonce),
+          trigger: triggerOf(ready.graph, { nonce, ...more }),
           startedBy: null,
         });
       return (await (tx ? work(tx) : inside(work))).runId;
@@ -231,12 +231,12 @@ function pinsOf(graph: Graph, manifests: readonly ManifestJson[]) {
 }
 
 /** The event that a webhook node of the graph is given, as the server would write it down. */
-function triggerOf(graph: Graph, nonce: string): unknown {
+function triggerOf(graph: Graph, body: unknown): unknown {
   const node = graph.nodes.find(({ type }) => type === 'trigger.webhook');
-  return node && { node: node.id, kind: 'webhook', event: webhookEvent({ nonce }), sample: null };
+  return node && { node: node.id, kind: 'webhook', event: webhookEvent(body), sample: null };
 }
 
-export function webhookEvent(body: unknown) {
+function webhookEvent(body: unknown) {
   return {
     at: new Date().toISOString(),
     method: 'POST',

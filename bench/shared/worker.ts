@@ -1,4 +1,5 @@
 /** The product's worker with its own nodes, as a process of a bench (ground.ts): counts sandbox calls and tells them. */
+import { openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { loadCatalogue } from '../../runtime/catalogue.ts';
 import { NO_FAULTS } from '../../runtime/faults.ts';
@@ -6,7 +7,8 @@ import { createFetcher } from '../../runtime/fetch.ts';
 import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
 import { startWorker } from '../../runtime/worker.ts';
 
-const { BENCH_URL: url = '', BENCH_FOLDER: folder = '' } = process.env;
+const { BENCH_URL: url = '', BENCH_FOLDER: folder = '', BENCH_MARKS } = process.env;
+const marks = BENCH_MARKS ? openSync(BENCH_MARKS, 'a') : undefined;
 const cacheDir = path.join(folder, 'packed');
 const sandbox = await createSandbox({ cacheDir });
 let calls = 0;
@@ -14,6 +16,7 @@ const counted: Sandbox = {
   ...sandbox,
   run(request) {
     calls += 1;
+    if (marks !== undefined) writeSync(marks, `${request.ctx.seed}\n`); // node and path are in it
     return sandbox.run(request);
   },
 };
