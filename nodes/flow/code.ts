@@ -13,7 +13,10 @@ const ports = z.array(
       .max(40)
       .regex(/^[a-z][A-Za-z0-9]*$/)
       .meta({ title: 'Name' }),
-    type: z.enum(TYPES).default('json').meta({ title: 'Type' }),
+    type: z
+      .enum(TYPES)
+      .default('json')
+      .meta({ title: 'Type', labels: { json: 'data', text: 'text', number: 'number', boolean: 'yes or no' } }),
     list: z.boolean().default(false).meta({ title: 'List' }),
   }),
 );
