@@ -8,7 +8,10 @@ import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { BrandKit, FrameCandidate } from '../../nodes/contract.ts';
-import { type Content, compose, type Metrics, numberOf, TEMPLATES } from '../../nodes/image/thumbnail.ts';
+import { type Metrics, measure } from '../../nodes/image/thumbnail/fit.ts';
+import type { Content } from '../../nodes/image/thumbnail/page.ts';
+import { compose, TEMPLATES } from '../../nodes/image/thumbnail/templates.ts';
+import { numberOf } from '../../nodes/image/thumbnail.ts';
 import { findFfmpeg } from '../../runtime/capabilities/media/ffmpeg.ts';
 import { mediaCapability } from '../../runtime/capabilities/media/media.ts';
 import { openTrial } from '../../runtime/capabilities/media/trial.ts';
@@ -43,16 +46,8 @@ for (const [start, end] of [
   );
 }
 
-async function metrics(texts: string[], font: string, weight: number): Promise<Metrics> {
-  const words = [...new Set(texts.flatMap((text) => text.split(/\s+/u).filter(Boolean)))];
-  const text = ['n n', 'nn', ...words].join('\n');
-  const measured = { text, font, weight, size: 1000, maxWidth: 20_000, lineHeight: 1 };
-  const { widths } = await trial.call<{ widths: number[] }>(render, 'measure', measured);
-  return {
-    space: (widths[0]! - widths[1]!) / 1000,
-    word: new Map(words.map((word, index) => [word, widths[index + 2]! / 1000])),
-  };
-}
+const metrics = (texts: string[], font: string, weight: number): Promise<Metrics> =>
+  measure({ measure: (asked) => trial.call(render, 'measure', asked) }, texts, font, weight);
 
 const LONG = 'Vierzehn Dinge über große Straßen 🚲';
 const rows: string[][] = [];

@@ -8,16 +8,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BrandKit, FrameCandidate, RenderNode } from '../../nodes/contract.ts';
-import {
-  type Content,
-  compose,
-  type Drawing,
-  type Metrics,
-  numberOf,
-  type Still,
-  TEMPLATES,
-  type Template,
-} from '../../nodes/image/thumbnail.ts';
+import { type Metrics, measure } from '../../nodes/image/thumbnail/fit.ts';
+import type { Content, Drawing, Still } from '../../nodes/image/thumbnail/page.ts';
+import { compose, TEMPLATES, type Template } from '../../nodes/image/thumbnail/templates.ts';
+import { numberOf } from '../../nodes/image/thumbnail.ts';
 import { mediaCapability } from '../../runtime/capabilities/media/media.ts';
 import { openTrial, type Trial } from '../../runtime/capabilities/media/trial.ts';
 import { renderCapability } from '../../runtime/capabilities/render/render.ts';
@@ -82,21 +76,8 @@ afterAll(async () => {
   await trial[Symbol.asyncDispose]();
 });
 
-async function metrics(texts: string[], font: string, weight: number): Promise<Metrics> {
-  const words = [...new Set(texts.flatMap((text) => text.split(/\s+/u).filter(Boolean)))];
-  const { widths } = await trial.call<{ widths: number[] }>(render, 'measure', {
-    text: ['n n', 'nn', ...words].join('\n'),
-    font,
-    weight,
-    size: 1000,
-    maxWidth: 20_000,
-    lineHeight: 1,
-  });
-  return {
-    space: (widths[0]! - widths[1]!) / 1000,
-    word: new Map(words.map((word, index) => [word, widths[index + 2]! / 1000])),
-  };
-}
+const metrics = (texts: string[], font: string, weight: number): Promise<Metrics> =>
+  measure({ measure: (asked) => trial.call(render, 'measure', asked) }, texts, font, weight);
 
 async function draw(
   root: RenderNode,

@@ -15,8 +15,11 @@ import { withAddedPorts } from '../../runtime/graph/resolve.ts';
 import { createSandbox, type Json, type Sandbox, type SandboxResult } from '../../runtime/sandbox/sandbox.ts';
 
 const NODES = path.resolve(import.meta.dirname, '../../nodes');
+/** `<family>/<verb>.ts`; the files below that are a node's parts. */
 const files = (await readdir(NODES, { withFileTypes: true, recursive: true }))
-  .filter((entry) => entry.isFile() && entry.parentPath !== NODES && /^[a-z][a-z0-9-]*\.ts$/.test(entry.name))
+  .filter(
+    (entry) => entry.isFile() && path.dirname(entry.parentPath) === NODES && /^[a-z][a-z0-9-]*\.ts$/.test(entry.name),
+  )
   .map((entry) => path.relative(NODES, path.join(entry.parentPath, entry.name)))
   .sort();
 
