@@ -100,7 +100,7 @@ export type Settlement = {
 };
 /** As a settlement; what begins for certain is said by the worker. */
 export type Advance = Omit<Settlement, 'known' | 'tokens'> & {
-  strands: { node: string; prefix: number[]; lo: number | null; hi: number | null; lane: string }[];
+  strands: { node: string; prefix: number[]; lo: number | null; hi: number | null; lane: string; began?: string }[];
   /** What has to be counted first. */
   tokens: unknown[];
   /** How many strands of each lane the worker can take itself: fewer wake nobody. */
@@ -124,6 +124,34 @@ function mayRepeat(error: unknown): boolean {
   return code === '40P01' || code === '40001';
 }
 
+type Advancing = {
+  lease: Lease;
+  runId: string;
+  advance: Advance;
+  resolve(result: AdvanceResult | null): void;
+  reject(error: unknown): void;
+};
+/** Settlements of a worker on their way at one time, and how many of those that wait go together. */
+const MOST_SENDING = 2;
+const MOST_TOGETHER = 16;
+
+const argumentsOf = ({ lease, runId, advance }: Advancing): unknown[] => [
+  lease.workspaceId,
+  runId,
+  lease.strand,
+  lease.worker,
+  lease.token,
+  advance.steps,
+  advance.strands,
+  advance.tokens,
+  advance.made,
+  advance.troubles,
+  advance.goOn,
+  advance.room,
+  advance.chain,
+  advance.loads,
+];
+
 export function createLedger(pool: pg.Pool) {
   async function call<T>(name: string, sql: string, values: unknown[]): Promise<T[]> {
     for (let attempt = 1; ; attempt++) {
@@ -137,6 +165,47 @@ export function createLedger(pool: pg.Pool) {
   }
   const one = async <T>(name: string, sql: string, values: unknown[]): Promise<T> =>
     (await call<T>(name, sql, values))[0] as T;
+
+  const advances: Advancing[] = [];
+  let sending = 0;
+  function sendAdvances(): void {
+    if (advances.length === 0 || sending >= MOST_SENDING) return;
+    const batch = advances.splice(0, MOST_TOGETHER);
+    sending += 1;
+    void (batch.length === 1 ? advanceOne(batch[0]!) : advanceMany(batch)).finally(() => {
+      sending -= 1;
+      sendAdvances();
+    });
+  }
+
+  async function advanceOne(one: Advancing): Promise<void> {
+    try {
+      const [answer] = await call<AdvanceResult | null>(
+        'advance',
+        'select ledger_advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as value',
+        argumentsOf(one).map((value) => (typeof value === 'object' && value !== null ? text(value) : value)),
+      );
+      one.resolve(answer ?? null);
+    } catch (error) {
+      if ((error as { code?: string }).code === LEASE_LOST) one.resolve(null);
+      else one.reject(error);
+    }
+  }
+
+  async function advanceMany(batch: Advancing[]): Promise<void> {
+    batch.sort((a, b) => (a.runId < b.runId ? -1 : a.runId > b.runId ? 1 : 0));
+    let answers: (AdvanceResult | null)[];
+    try {
+      answers = await call<AdvanceResult | null>('advance-many', 'select ledger_advance_many($1) as value', [
+        text(batch.map(argumentsOf)),
+      ]);
+    } catch {
+      // nothing of it was written; each alone, so that one's fault is not the others'
+      await Promise.all(batch.map(advanceOne));
+      return;
+    }
+    for (const [index, one] of batch.entries()) one.resolve(answers[index] ?? null);
+  }
 
   return {
     claim: (lane: string, worker: string, most: number, known: string[]) =>
@@ -166,34 +235,15 @@ export function createLedger(pool: pg.Pool) {
         ],
       ),
 
-    /** Null: the lease was lost meanwhile, and nothing was written. */
-    async advance(lease: Lease, runId: string, advance: Advance): Promise<AdvanceResult | null> {
-      try {
-        return await one<AdvanceResult | null>(
-          'advance',
-          'select ledger_advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as value',
-          [
-            lease.workspaceId,
-            runId,
-            lease.strand,
-            lease.worker,
-            lease.token,
-            text(advance.steps),
-            text(advance.strands),
-            text(advance.tokens),
-            text(advance.made),
-            advance.troubles,
-            advance.goOn,
-            text(advance.room),
-            advance.chain,
-            advance.loads,
-          ],
-        );
-      } catch (error) {
-        if ((error as { code?: string }).code === LEASE_LOST) return null;
-        throw error;
-      }
-    },
+    /**
+     * Null: the lease was lost meanwhile, and nothing was written. Alone it is a commit of its own; what comes while others
+     * are being written goes together, in the next commit.
+     */
+    advance: (lease: Lease, runId: string, advance: Advance): Promise<AdvanceResult | null> =>
+      new Promise((resolve, reject) => {
+        advances.push({ lease, runId, advance, resolve, reject });
+        sendAdvances();
+      }),
 
     /** `until` null: ready at once; 'infinity': until it is woken. `counts: false` gives the attempt back. */
     release: (lease: Lease, how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }) =>

@@ -10,7 +10,17 @@
 import * as z from 'zod';
 import { hasAssets } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
-import type { Claimed, KeyAnswer, Lease, Ledger, LedgerStep, MadeKey, SettledRow, Taken } from '../db/ledger.ts';
+import type {
+  AdvanceResult,
+  Claimed,
+  KeyAnswer,
+  Lease,
+  Ledger,
+  LedgerStep,
+  MadeKey,
+  SettledRow,
+  Taken,
+} from '../db/ledger.ts';
 import { digestOf, type StoredValue } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { BrandKit, ErrorJson, LookupResult, ManifestJson } from '../nodes/contract.ts';
@@ -42,7 +52,7 @@ import { type NewStrand, strandsOf } from './graph/strands.ts';
 import type { RunTrigger } from './graph/triggers.ts';
 import { storeOutputs } from './outputs.ts';
 import { declaredKit, isReused, reuseForSeconds, reuseKey } from './reuse.ts';
-import type { Json, Sandbox } from './sandbox/sandbox.ts';
+import type { Json, Sandbox, SandboxResult } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
 import type { Values } from './values.ts';
 import { waitFor } from './waits.ts';
@@ -86,8 +96,20 @@ export type StrandHold = {
   mayChain(): boolean;
 };
 
+/**
+ * A step without any right, computed while the commit before it is on its way. Nothing of it counts until its strand is
+ * leased by that commit; otherwise it is dropped.
+ */
+export type Ahead = {
+  path: number[];
+  beganAt: string;
+  facts: Map<string, string>;
+  answer: Promise<SandboxResult>;
+  drop(): void;
+};
+
 export type StrandEnd =
-  | { kind: 'settled'; ended: boolean; lanes: string[]; chained: Claimed | null }
+  | { kind: 'settled'; ended: boolean; lanes: string[]; chained: Claimed | null; ahead?: Ahead | null }
   | { kind: 'released'; lanes: string[] }
   | { kind: 'lost' };
 
@@ -123,6 +145,7 @@ export async function carryStrand(
   claimed: Claimed,
   run: RunPlan,
   hold: StrandHold,
+  ahead: Ahead | null = null,
 ): Promise<StrandEnd> {
   const { strand } = claimed;
   const lease: Lease = {
@@ -133,7 +156,7 @@ export async function carryStrand(
   };
   const node = run.plan.nodes[strand.node]!;
   const work = new StrandWork(host, claimed, run, node, lease, hold);
-  return work.carry();
+  return work.carry(ahead);
 }
 
 class StrandWork {
@@ -145,6 +168,8 @@ class StrandWork {
   readonly #hold: StrandHold;
   readonly #stores: { assets: AssetStore; values: Values };
   readonly #steps: Map<string, LedgerStep>;
+  #ahead: Ahead | null = null;
+  readonly #createdAt = performance.now();
   /** Keys this strand promised to make. */
   readonly #promised = new Set<string>();
 
@@ -159,7 +184,12 @@ class StrandWork {
     this.#steps = new Map(claimed.inputs.map((step) => [stepKey(step.node, step.path), step]));
   }
 
-  async carry(): Promise<StrandEnd> {
+  async carry(ahead: Ahead | null): Promise<StrandEnd> {
+    if (ahead) {
+      this.#ahead = ahead;
+      this.#hold.signal.addEventListener('abort', ahead.drop, { once: true });
+      if (this.#hold.signal.aborted) ahead.drop();
+    }
     await this.#host.faults.at('strand.claimed');
     const { strand } = this.#claimed;
     const paths = pathsOf(strand);
@@ -485,32 +515,71 @@ class StrandWork {
     const { strands, counted } = strandsOf(this.#run.plan, tokens);
     const next = strands.length === 1 && counted.length === 0 ? strands[0]! : null;
     const inputs = next && this.#inputsFrom(next, results);
-    const answer = await this.#host.ledger.advance(this.#lease, this.#claimed.run.id, {
+    const ahead = written.chain && next && inputs ? await this.#beginAhead(next, inputs) : null;
+    const advance = {
       ...written,
-      strands,
+      strands: ahead ? [{ ...next!, began: ahead.beganAt }] : strands,
       tokens: counted,
       room: this.#hold.room(),
       loads: inputs === null,
-    });
+    };
+    let answer: AdvanceResult | null = null;
+    try {
+      answer = await this.#host.ledger.advance(this.#lease, this.#claimed.run.id, advance);
+    } finally {
+      if (!answer?.chained) ahead?.drop();
+    }
     const chained = answer?.chained ?? null;
     if (chained === null || !isTaken(chained)) return this.#settled(answer, chained);
     const { strand, overrides } = chained;
-    return this.#settled(answer, {
+    const claimed = {
       strand: { ...next!, ...strand, token: 1, attempts: 1, deaths: 0 },
       run: this.#claimed.run,
       inputs: inputs!,
       overrides,
-    });
+    };
+    return this.#settled(answer, claimed, ahead);
+  }
+
+  /** Begins with the follower's computing, where it may ask for nothing and its result is looked up nowhere. */
+  async #beginAhead(next: NewStrand, inputs: LedgerStep[]): Promise<Ahead | null> {
+    const [path, ...others] = pathsOf(next);
+    const node = this.#run.plan.nodes[next.node]!;
+    const plugin = this.#host.catalogue.plugin(node.type);
+    if (!path || others.length > 0 || next.lane !== 'light' || !plugin || isReused(plugin.manifest)) return null;
+    const { effect, capabilities, shape } = plugin.manifest;
+    if (effect !== 'pure' || Object.keys(capabilities).length > 0 || shape === 'trigger') return null;
+    // the database's clock, carried on by ours
+    const began = Date.parse(this.#claimed.strand.beganAt) + (performance.now() - this.#createdAt);
+    const beganAt = new Date(began).toISOString();
+    const claimed: Claimed = {
+      strand: { ...next, id: 0, token: 1, attempts: 1, deaths: 0, beganAt },
+      run: this.#claimed.run,
+      inputs,
+      overrides: [],
+    };
+    const abort = new AbortController();
+    const signal = AbortSignal.any([this.#hold.signal, abort.signal]);
+    const lease = { ...this.#lease, strand: 0 };
+    const work = new StrandWork(this.#host, claimed, this.#run, node, lease, { ...this.#hold, signal });
+    if (work.#refusal(plugin)) return null;
+    const item = await work.#decide(path);
+    if (item.decision.kind !== 'run') return null;
+    const facts = new Map<string, string>();
+    const answer = work.#execute(plugin, item, 'run', item.inputs, facts, {});
+    answer.catch(() => {}); // met by whoever goes on with it
+    return { path, beganAt, facts, answer, drop: () => abort.abort('dropped') };
   }
 
   async #settled(
     answer: { ended: boolean; lanes: Record<string, number>; chained: unknown } | null,
     chained: Claimed | null,
+    ahead: Ahead | null = null,
   ): Promise<StrandEnd> {
     if (answer === null) return LOST;
     await this.#host.faults.at('step.settled');
     if (answer.ended) this.#host.sandbox.forget(this.#claimed.run.id);
-    return { kind: 'settled', ended: answer.ended, lanes: Object.keys(answer.lanes), chained };
+    return { kind: 'settled', ended: answer.ended, lanes: Object.keys(answer.lanes), chained, ahead };
   }
 
   /** The rows that a following strand is decided from, where all of them are among those just written. */
@@ -545,10 +614,12 @@ class StrandWork {
   ): Promise<{ kind: 'result'; result: Result } | { kind: 'release'; release: () => Promise<StrandEnd> }> {
     const { manifest } = plugin;
     const isDry = this.#claimed.run.dryRun && manifest.effect === 'writes-external';
-    const facts = new Map<string, string>();
+    const begun = this.#ahead && same(this.#ahead.path, item.path) ? this.#ahead : null;
+    this.#ahead = null;
+    const facts = begun?.facts ?? new Map<string, string>();
     const paused: Paused = {};
     const entry: Entry = isDry ? 'simulate' : 'run';
-    const answer = await this.#execute(plugin, item, entry, item.inputs, facts, paused);
+    const answer = await (begun?.answer ?? this.#execute(plugin, item, entry, item.inputs, facts, paused));
     await this.#host.faults.at('step.ran');
     if (paused.until) {
       const { until, why = null } = paused;

@@ -17,7 +17,7 @@ import type { BrandKit } from '../nodes/contract.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
-import { carryStrand, type RunPlan, type StepHost } from './step.ts';
+import { type Ahead, carryStrand, type RunPlan, type StepHost, type StrandHold } from './step.ts';
 import { workspaceStores } from './values.ts';
 
 export type WorkerOptions = Pick<
@@ -44,6 +44,8 @@ const BEAT_MS = 1_000;
 /** Reapers call us dead after 4 s; until 2 s the lease is surely ours. */
 const LIVE_MS = 2_000;
 const ANNOUNCE_MS = 50;
+/** Light steps mostly wait, for the sandbox and for commits. */
+const LIGHT_SLOTS = 8;
 const ANNOUNCE_BURST = 8;
 const PROGRESS_MS = 400;
 /** Half the processors, but two where there are two: while one step decodes on one processor, another encodes. */
@@ -164,45 +166,57 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   function createLane(name: 'light' | 'media', slots: number) {
     let active = 0;
     let wanted = false;
+    let isClaiming = false;
     const idle: (() => void)[] = [];
 
-    async function loop(): Promise<void> {
+    /** One claim at a time, for as many as there is room: those that end meanwhile are made good together. */
+    async function claim(): Promise<void> {
+      isClaiming = true;
       try {
-        for (;;) {
-          if (isStopping || !isLive()) return;
+        while (wanted && active < slots && !isStopping && isLive()) {
           wanted = false;
-          const [claimed] = await ledger.claim(name, life.id, 1, host.known());
-          if (!claimed) {
-            if (wanted) continue;
-            return;
-          }
-          if (active < slots) poke(); // there may be more
-          await follow(claimed);
+          const room = slots - active;
+          const found = await ledger.claim(name, life.id, room, host.known());
+          for (const claimed of found) void carry(claimed);
+          if (found.length === room) wanted = true; // there may be more
         }
       } catch (error) {
         options.log('A claim failed.', { lane: name, error: String(error) }); // looked at again within a second
       } finally {
-        active--;
-        if (active === 0) for (const done of idle.splice(0)) done();
+        isClaiming = false;
+        rested();
       }
+    }
+    async function carry(claimed: Claimed): Promise<void> {
+      active++;
+      try {
+        await follow(claimed);
+      } finally {
+        active--;
+        rested();
+        poke();
+      }
+    }
+    function rested(): void {
+      if (active === 0 && !isClaiming) for (const done of idle.splice(0)) done();
     }
     function poke(): void {
       wanted = true;
-      if (isStopping || active >= slots) return;
-      active++;
-      void loop();
+      if (isStopping || isClaiming || active >= slots) return;
+      void claim();
     }
     return {
       poke,
       /** Strands that could begin now; whoever asks is about to be free. */
       room: () => (isStopping ? 0 : slots - active),
       /** Resolves when nothing of the lane runs. */
-      rest: () => (active === 0 ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve))),
+      rest: () =>
+        active === 0 && !isClaiming ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve)),
     };
   }
 
   const lanes = {
-    light: createLane('light', options.slots?.light ?? 4),
+    light: createLane('light', options.slots?.light ?? LIGHT_SLOTS),
     media: createLane('media', options.slots?.media ?? mediaSlots(os.availableParallelism())),
   };
 
@@ -210,6 +224,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   async function follow(first: Claimed): Promise<void> {
     const began = performance.now();
     let next: Claimed | null = first;
+    let ahead: Ahead | null = null;
     while (next) {
       const claimed: Claimed = next;
       next = null;
@@ -218,7 +233,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       held.set(claimed.strand.id, hold);
       changed.add(claimed.run.id);
       try {
-        const end = await carryStrand(host, claimed, plan, {
+        const begun: Ahead | null = ahead;
+        ahead = null;
+        const hands: StrandHold = {
           workerId: life.id,
           signal: hold.abort.signal,
           isLive,
@@ -231,9 +248,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             [claimed.strand.lane]: lanes[claimed.strand.lane as keyof typeof lanes].room() + 1,
           }),
           mayChain: () => !isStopping && isLive() && performance.now() - began < CHAIN_MS,
-        });
+        };
+        const end = await carryStrand(host, claimed, plan, hands, begun);
         if (end.kind === 'settled') {
           next = end.chained;
+          ahead = end.ahead ?? null;
           if (end.ended) {
             plans.delete(claimed.run.id);
             changed.add(claimed.run.id);

@@ -2,7 +2,7 @@
 -- (runtime/graph/strands.ts), and only what has to be counted is counted here. Answers what ledger_settle answers.
 
 -- Refused by an error that takes everything back, where the lease is not current: the caller sees null.
---   strands  [{ node, prefix, lo, hi, lane }]: what begins for certain
+--   strands  [{ node, prefix, lo, hi, lane, began? }]: what begins for certain; `began`: the instant of a chained step
 --   tokens   what has to be counted first, as in ledger_settle
 --   room     { lane: strands the worker can take itself }: fewer than that wake nobody
 --   chain    true: a single light strand that begins is leased to the same worker at once and comes back as `chained`:
@@ -81,8 +81,8 @@ begin
 
   if chain and go_on is null and added = 1 and strands -> 0 ->> 'lane' = 'light' then
     insert into strand (workspace_id, run_id, node, prefix, lo, hi, lane, state, worker, token, attempts, leased_at, began_at)
-    select workspace, of_run, b.node, b.prefix, b.lo, b.hi, 'light', 'leased', holder, 1, 1, clock_timestamp(), clock_timestamp()
-      from jsonb_to_record(strands -> 0) as b (node text, prefix int[], lo int, hi int)
+    select workspace, of_run, b.node, b.prefix, b.lo, b.hi, 'light', 'leased', holder, 1, 1, clock_timestamp(), coalesce(b.began, clock_timestamp())
+      from jsonb_to_record(strands -> 0) as b (node text, prefix int[], lo int, hi int, began timestamptz)
     returning id, node, began_at into begun;
     if loads then
       chained := ledger_load(begun.id, array[of_run]);
@@ -120,3 +120,47 @@ end $$;
 
 grant execute on function ledger_advance(uuid, uuid, bigint, uuid, int, jsonb, jsonb, jsonb, jsonb, int, int, jsonb, boolean, boolean)
   to app;
+
+-- Several settlements in one commit, each as it would be alone: [[workspace, run, strand, worker, token, steps, strands, tokens,
+-- made, troubles, go_on, room, chain, loads], …], in the order of their runs, so that two batches never wait for each other in
+-- a circle. One that is refused is null and keeps no other from being written.
+create or replace function ledger_advance_many(batch jsonb) returns setof jsonb
+  language plpgsql volatile
+as $$
+declare
+  b jsonb;
+begin
+  for b in select x from jsonb_array_elements(batch) with ordinality as e (x, n) order by n loop
+    begin
+      return next ledger_advance((b ->> 0)::uuid, (b ->> 1)::uuid, (b ->> 2)::bigint, (b ->> 3)::uuid, (b ->> 4)::int, b -> 5, b -> 6, b -> 7,
+        b -> 8, (b ->> 9)::int, (b ->> 10)::int, b -> 11, (b ->> 12)::boolean, (b ->> 13)::boolean);
+    exception when sqlstate 'SB001' then
+      return next null;
+    end;
+  end loop;
+end $$;
+
+-- As in 0005; a range's rows are found one by one instead of among all of their node.
+create or replace function ledger_inputs(of_run uuid, reads jsonb, prefix int[], lo int, hi int) returns jsonb
+  language sql stable
+as $$
+  with r as (
+    select x.node, x.kind, case x.kind when 'members' then x.depth - 1 else x.depth end as shared
+      from jsonb_to_recordset(reads) as x (node text, kind text, depth int)),
+  found as (
+    select s.* from r join step s on s.run_id = of_run and s.node = r.node and s.path = prefix[1:r.shared]
+     where r.kind = 'step' and r.shared <= cardinality(prefix)
+    union all
+    select s.* from r cross join generate_series(lo, hi) i join step s on s.run_id = of_run and s.node = r.node and s.path = prefix || i
+     where r.kind = 'step' and r.shared = cardinality(prefix) + 1
+    union all
+    select s.* from r join step s on s.run_id = of_run and s.node = r.node
+     where (r.kind = 'members' or r.shared > cardinality(prefix) + 1)
+       and case when r.shared <= cardinality(prefix) then s.path[1:r.shared] = prefix[1:r.shared]
+                else s.path[1:cardinality(prefix)] = prefix and s.path[cardinality(prefix) + 1] between lo and hi end)
+  select coalesce(jsonb_agg(jsonb_build_object(
+      'node', f.node, 'path', f.path, 'state', f.state, 'cause', f.cause, 'error', f.error, 'outputs', f.outputs)), '[]')
+    from found f where f.state <> 'running'
+$$;
+
+grant execute on function ledger_advance_many(jsonb) to app;
