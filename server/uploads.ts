@@ -131,8 +131,13 @@ export function registerUploads(app: FastifyInstance, services: Services, author
     const caller = await callerOf(services, request.headers);
     if (!caller) throw new Problem('UNAUTHORIZED', 'SIGN_IN', 'Sign in first.');
     const { workspaceId } = await ownerOf(id, caller.userId);
-    await authorize(request, { workspaceId, role: 'editor' });
     const wanted = Finish.safeParse(request.body);
+    const forBrand = wanted.data?.brandId;
+    const member = await authorize(request, {
+      workspaceId,
+      role: 'editor',
+      ...(forBrand === undefined ? {} : { brandId: forBrand }),
+    });
     if (!wanted.success) throw new Problem('BAD_REQUEST', 'INPUT_INVALID', 'The SHA-256 of the file is missing.');
     const { sha256, sidecarOf } = wanted.data;
     const inside = <T>(work: Parameters<typeof inWorkspace<T>>[2]) => inWorkspace(services.db, workspaceId, work);
@@ -197,7 +202,10 @@ export function registerUploads(app: FastifyInstance, services: Services, author
       if (sidecarOf !== undefined) await addSidecar(tx, sidecarOf, asset.asset, upload.name);
       await finishUpload(tx, id, asset.asset);
       if (asset.kind === 'video' || asset.kind === 'audio') {
-        await announceArrival(tx, { sha256: asset.asset, brandId: wanted.data.brandId ?? null, by: caller.userId });
+        // without a brand it is for all of theirs
+        for (const brandId of forBrand === undefined ? (member.brands ?? [null]) : [forBrand]) {
+          await announceArrival(tx, { sha256: asset.asset, brandId, by: caller.userId });
+        }
         await sendErrand(tx, workspaceId, { kind: 'inspect', input: { asset: asset.asset }, by: caller.userId });
       }
     });

@@ -13,6 +13,7 @@ import { type DetailedError, defaultOptions, type PreviousUpload, Upload } from 
 import * as z from 'zod';
 import { create } from 'zustand';
 import { Asset } from '../../nodes/contract.ts';
+import { currentBrandId } from '../brands/current-brand.ts';
 import { isOffline, problemOf, type ShownProblem } from '../problem.ts';
 import { bytes } from '../ui/format.ts';
 import { announce } from '../ui/live.tsx';
@@ -228,7 +229,10 @@ function problemFromAnswer(body: string | undefined): ShownProblem {
   }
 }
 
-async function tellFinished(address: string, body: { sha256: string; sidecarOf?: string }): Promise<Asset> {
+async function tellFinished(
+  address: string,
+  body: { sha256: string; sidecarOf?: string; brandId?: string },
+): Promise<Asset> {
   const reply = await fetch(`${new URL(address, location.href).pathname}/finish`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -246,7 +250,8 @@ async function finish(id: string): Promise<void> {
   set(id, { state: 'checking', sent: view.bytes, rate: null, secondsLeft: null, note: 'Compares the checksum.' });
   try {
     const sha256 = await job.hashing.sha256;
-    const asset = await tellFinished(job.tus.url, { sha256 });
+    const brandId = currentBrandId(view.workspaceId); // whose pipelines wait for it
+    const asset = await tellFinished(job.tus.url, { sha256, ...(brandId === null ? {} : { brandId }) });
     for (const file of job.sidecars) {
       set(id, { note: `Adds ${file.name}.` });
       await sendFile(view.workspaceId, file, asset.asset);

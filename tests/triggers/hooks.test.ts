@@ -1,5 +1,5 @@
 /** Webhooks as senders meet them: on the wire, with a worker behind. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,11 @@ beforeAll(async () => {
   process.env.SPLICEBOARD_HOOK_WAIT_SECONDS = '4';
   scene = await openScene();
 });
-afterAll(() => scene?.[Symbol.asyncDispose]());
+const children: ChildProcess[] = [];
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await scene?.[Symbol.asyncDispose]();
+});
 
 type Sent = { method?: string; headers?: Record<string, string>; body?: string | Uint8Array; url?: string };
 const json = { 'content-type': 'application/json' };
@@ -127,7 +131,7 @@ describe('refusing', () => {
     expect(large.status).toBe(413);
     const text = await send(url, { headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(5 * 1024 ** 2) });
     expect(text.status).toBe(413);
-    for (const body of ['{"a":', '{"a":' + '1'.repeat(70_000)]) {
+    for (const body of ['{"a":', `{"a":${'1'.repeat(70_000)}`]) {
       const broken = await send(url, { headers: json, body });
       expect([broken.status, await codeOf(broken)]).toEqual([400, 'HOOK_BODY']);
     }
@@ -154,7 +158,10 @@ describe('refusing', () => {
   test('bearer: nobody without the secret, nobody at all while there is none', async () => {
     const { id, url, runs } = await hook({ auth: 'bearer' });
     const bearer = (secret: string) => post(url, {}, { authorization: `Bearer ${secret}` });
-    expect((await bearer('')).status).toBe(401);
+    for (const guess of ['', 'null', 'anything']) expect((await bearer(guess)).status).toBe(401);
+    const unsigned = await hook({ auth: 'signature' });
+    const signature = createHmac('sha256', '').update('{}').digest('hex');
+    expect((await post(unsigned.url, {}, { 'x-signature-256': signature })).status).toBe(401);
     const { secret } = await scene.call<{ secret: string }>('triggers.setSecret', 'mutation', { triggerId: id });
     for (const wrong of [await post(url, {}), await bearer(`${secret}x`), await bearer(secret.slice(1))]) {
       expect([wrong.status, await codeOf(wrong)]).toEqual([401, 'HOOK_REFUSED']);
@@ -326,6 +333,7 @@ async function serve(port: number) {
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  children.push(child);
   await new Promise<void>((resolve, reject) => {
     child.stdout.on('data', (text: Buffer) => text.includes('listens at') && resolve());
     child.once('exit', (code) => reject(new Error(`The server ended with ${code}.`)));

@@ -210,8 +210,8 @@ describe('new recordings', () => {
   const begins = (settings: object = {}) =>
     graphOf([`start:trigger.asset ${JSON.stringify(settings)}`, 'respond:flow.respond'], ['start.name > respond.body']);
 
-  async function upload(name: string, bytes: Uint8Array, more: object = {}): Promise<void> {
-    const headers = { authorization: `Bearer ${scene.token}`, 'tus-resumable': '1.0.0' };
+  async function upload(name: string, bytes: Uint8Array, more: object = {}, token = scene.token): Promise<void> {
+    const headers = { authorization: `Bearer ${token}`, 'tus-resumable': '1.0.0' };
     const metadata = `filename ${btoa(name)},workspaceId ${btoa(scene.workspaceId)}`;
     const begun = await fetch(`${scene.server.url}/api/uploads`, {
       method: 'POST',
@@ -264,8 +264,18 @@ describe('new recordings', () => {
       brandId: other.rows[0].id,
     });
     await scene.look();
-    const { rows } = await scene.admin.query('select brand_id from run where pipeline_id = $1', [pipelineId]);
-    expect(rows).toEqual([{ brand_id: other.rows[0].id }]);
+    const brands = async () => {
+      const { rows } = await scene.admin.query('select brand_id from run where pipeline_id = $1', [pipelineId]);
+      return rows.map((row) => row.brand_id);
+    };
+    expect(await brands()).toEqual([other.rows[0].id]);
+
+    // without a brand: for all that are theirs who uploaded it
+    const partial = await scene.server.member(scene.workspaceId, 'editor', [other.rows[0].id]);
+    const flac = await readFile(path.resolve(import.meta.dirname, '../fixtures/jfk.flac'));
+    await upload('two.flac', flac, {}, partial.token);
+    await scene.look();
+    expect(await brands()).toEqual([other.rows[0].id, other.rows[0].id]);
   });
 });
 
