@@ -8,7 +8,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Word } from '../nodes/contract.ts';
-import { chunkLocally, type Sentence, splitSentences } from '../nodes/text/chunk.ts';
+import { chunkLocally } from '../nodes/text/chunk/local.ts';
+import { type Sentence, splitSentences } from '../nodes/text/chunk/sentences.ts';
 import { EMBEDDING_MODEL, embed, stopEmbedding } from '../runtime/language/embed.ts';
 import type { Bench } from './main.ts';
 

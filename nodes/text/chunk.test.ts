@@ -5,7 +5,10 @@ import { embed, stopEmbedding } from '../../runtime/language/embed.ts';
 import { parseAttached } from '../../runtime/speech/attached.ts';
 import type { Segment, Transcript } from '../contract.ts';
 import { fakeCtx } from '../testing.ts';
-import { chunkLocally, manifest, snapChosen, splitSentences } from './chunk.ts';
+import { snapChosen } from './chunk/chat.ts';
+import { chunkLocally } from './chunk/local.ts';
+import { splitSentences } from './chunk/sentences.ts';
+import { manifest } from './chunk.ts';
 
 afterAll(stopEmbedding);
 
