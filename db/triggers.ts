@@ -143,7 +143,7 @@ export async function setTriggers(
               ${JSON.stringify(config)}::jsonb, ${nextAt}, ${path?.sha256 ?? null}, ${path?.sealed ?? null})
       on conflict (pipeline_id, brand_id, node) do update
         set is_on = true, kind = excluded.kind, version = excluded.version, config = excluded.config,
-            next_at = case when t.is_on and t.config = excluded.config and t.kind = excluded.kind and t.next_at is not null
+            next_at = case when t.config = excluded.config and t.kind = excluded.kind and t.next_at is not null
                            then t.next_at else excluded.next_at end,
             -- another feed begins anew
             cursor = case when t.config -> 'url' is not distinct from excluded.config -> 'url' then t.cursor else '{}' end,

@@ -157,12 +157,14 @@ describe('schedules', () => {
     await expect(scene.turnOn(id)).rejects.toThrow(/^NOT_PUBLISHED/);
   });
 
-  test('a removed pipeline starts nothing any more', async () => {
+  test('a removed pipeline starts nothing any more, and brought back it is off', async () => {
     const { pipelineId } = await scene.on(scheduled(daily));
     await setNext(pipelineId, '2026-03-29T07:00Z');
     await scene.call('pipelines.remove', 'mutation', { pipelineId });
     await scene.look(new Date('2026-03-29T07:00:01Z'));
     expect(await scene.runs(pipelineId)).toEqual([]);
+    await scene.call('pipelines.restore', 'mutation', { pipelineId });
+    expect(await scene.status(pipelineId)).toMatchObject({ isOn: false, canTurnOn: true });
   });
 });
 
