@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clip } from '../nodes/contract.ts';
-import { layCaptions, lineLength } from '../nodes/video/clip.ts';
+import { layCaptions, lineLength } from '../nodes/video/clip/cues.ts';
 import { AssFile, addCaptions } from '../runtime/capabilities/media/ass.ts';
 import { findFfmpeg } from '../runtime/capabilities/media/ffmpeg.ts';
 import { type Client, connect } from '../scripts/client.ts';

@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CropKey, TrackResult } from '../../nodes/contract.ts';
-import { cropAt, cropPath, cropSize } from '../../nodes/video/clip.ts';
+import { cropAt, cropPath, cropSize } from '../../nodes/video/clip/crop.ts';
 import { mediaCapability } from '../../runtime/capabilities/media/media.ts';
 import { openTrial, type Trial } from '../../runtime/capabilities/media/trial.ts';
 import { HEIGHT, middleAt, standing, WIDTH } from './derived.ts';
