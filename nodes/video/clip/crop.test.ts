@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CropKey, TrackResult, Word } from '../../contract.ts';
+import type { CropKey, TrackResult } from '../../contract.ts';
 import { cropAt, cropPath, cropSize } from './crop.ts';
 
 const WIDTH = 1280;
