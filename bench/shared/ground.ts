@@ -13,6 +13,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
+import { saveCatalogue } from '../../db/catalogue.ts';
 import { createDatabase, createPool } from '../../db/connect.ts';
 import { listenForRuns } from '../../db/ledger.ts';
 import { migrate } from '../../db/migrate.ts';
@@ -104,7 +105,14 @@ export async function openGround(say: (line: string) => void) {
       .execute();
   });
   const sandbox = await createSandbox({ cacheDir: path.join(folder, 'packed'), spare: false });
-  const { manifests } = await loadCatalogue({ sandbox, cacheDir: path.join(folder, 'packed') });
+  const { manifests, plugin } = await loadCatalogue({ sandbox, cacheDir: path.join(folder, 'packed') });
+  await saveCatalogue(
+    db,
+    manifests.map((manifest) => {
+      const { digest, behaviourDigest: behaviour } = plugin(manifest.id)!;
+      return { id: manifest.id, version: manifest.version, digest, behaviour, manifest };
+    }),
+  );
   await sandbox[Symbol.asyncDispose]();
 
   const waiting = new Map<string, () => void>();
