@@ -545,8 +545,11 @@ describe('what was made', () => {
       })
     ).value as T;
   const save = async () => {
+    // the toast of an earlier correction may still be there
+    const saved = page.waitForResponse((reply) => reply.url().includes('runs.override'), SOON);
     await inspector().getByRole('button', { name: 'Save correction' }).click();
-    await page.getByText('Correction saved', { exact: true }).waitFor(SOON);
+    expect((await saved).ok()).toBe(true);
+    await page.getByText('Correction saved', { exact: true }).first().waitFor(SOON);
     await expect.poll(async () => (await lastRun()).state, { timeout: 30_000 }).toBe('succeeded');
   };
 
