@@ -197,6 +197,5 @@ function scopeOf(workspaceId: string, assets: AssetStore, signal: AbortSignal): 
     signal,
     progress: nothing,
     log: nothing,
-    ambient: nothing,
   };
 }

@@ -789,7 +789,6 @@ class StrandWork {
       signal,
       progress,
       log: (line) => this.#host.log(line, { run: run.number, node: this.#node.id, path }),
-      ambient: () => {}, // engines name themselves before the step; what they add while running changes no key
     };
   }
 

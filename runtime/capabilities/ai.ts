@@ -3,11 +3,10 @@
  * vectors. The host holds the keys and the engines; a node names an engine and gets words, turns or JSON.
  *
  * What pays or takes long is recorded (`journal`), in steps small enough that a crash repeats little: a service's upload,
- * its order, its result; one part of a long recording. What only computes is memoised. Which engine did it is an
- * ambient fact of the step, so that another engine, or a key that was added, makes the step anew.
+ * its order, its result; one part of a long recording. What only computes is memoised. A node that may ask which engines
+ * there are depends on the best of them, so a key that was added, or a model, makes its steps anew.
  * Errors: ENGINE_MISSING, ENGINE_UNKNOWN, SERVICE_…, MODEL_…, EMBED_FAILED, ATTACHED_UNREADABLE.
  */
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import * as z from 'zod';
 import type { EngineInfo, Transcript, Turn } from '../../nodes/contract.ts';
@@ -36,7 +35,8 @@ export type AiOptions = {
   pollMs?: number;
 };
 
-export type Task = 'transcribe' | 'diarize' | 'json';
+const TASKS = ['transcribe', 'diarize', 'json'] as const;
+export type Task = (typeof TASKS)[number];
 type TranscribeOrder = {
   engine: string;
   asset: string;
@@ -65,6 +65,7 @@ const SpeechTurn = z.object({ start: z.number(), end: z.number(), speaker: z.str
 
 export type Ai = Capability & {
   /** The same as the methods, for `doctor`, Settings and benches. */
+  /** Best first. */
   enginesFor(scope: Pick<StepScope, 'workspaceId'>, task: Task): Promise<EngineInfo[]>;
   transcribeWith(scope: StepScope, order: TranscribeOrder): Promise<Transcript>;
   diarizeWith(scope: StepScope, order: DiarizeOrder): Promise<Turn[]>;
@@ -166,13 +167,11 @@ export function aiCapability(options: AiOptions): Ai {
       case 'assemblyai': {
         if (!order.job)
           throw new CapabilityError('ENGINE_UNKNOWN', 'AssemblyAI is asked by upload, submit and transcribe.');
-        scope.ambient('engine', 'assemblyai');
         const made = await (await assembly(scope)).result(scope, order.job);
         return { ...made, duration: duration || made.duration };
       }
       case 'openai': {
         const client = await openai(scope);
-        scope.ambient('engine', `openai:${client.label}:${client.speechModel}`);
         scope.progress(0.05, `Sending the sound to ${client.label}.`);
         await using sound = await soundFile(scope, order.asset, 'm4a', stretch);
         const { size } = await stat(sound.path);
@@ -190,7 +189,6 @@ export function aiCapability(options: AiOptions): Ai {
             'Install a model: npm run spliceboard -- speech install whisper-base',
           );
         }
-        scope.ambient('engine', `local:${found.model.id}:${found.model.files[0]!.sha256.slice(0, 12)}`);
         const speech = await options.speech(scope, order.asset);
         return transcribeLocal(scope, {
           ...found,
@@ -202,7 +200,6 @@ export function aiCapability(options: AiOptions): Ai {
         });
       }
       case 'draft':
-        scope.ambient('engine', 'draft:pocketsphinx-0.8');
         return transcribeDraft(scope, { asset: order.asset, duration, stretch });
       default:
         throw new CapabilityError('ENGINE_UNKNOWN', `There is no engine "${order.engine}" for words.`);
@@ -214,7 +211,6 @@ export function aiCapability(options: AiOptions): Ai {
     switch (order.engine) {
       case 'assemblyai': {
         const service = await assembly(scope);
-        scope.ambient('engine', 'assemblyai');
         // on its own (a bench): the three steps at once
         const job = order.job ?? (await orderAssembly(scope, service, order.asset, told));
         return (await service.result(scope, job)).turns;
@@ -223,11 +219,9 @@ export function aiCapability(options: AiOptions): Ai {
         const found = await installedModel('diarize', options.models);
         if (!found)
           throw missing('The local engine', 'Install it: npm run spliceboard -- speech install pyannote-campplus');
-        scope.ambient('engine', `local:${found.model.id}`);
         return diarizeLocal(scope, { ...found, asset: order.asset, ...told });
       }
       case 'basic': {
-        scope.ambient('engine', 'basic@1');
         const speech = order.speech?.length ? order.speech : await options.speech(scope, order.asset);
         return diarizeBasicEngine(scope, { asset: order.asset, speech, ...told });
       }
@@ -254,16 +248,16 @@ export function aiCapability(options: AiOptions): Ai {
     diarizeWith,
     methods: {
       engines: method({
-        input: z.strictObject({ task: z.enum(['transcribe', 'diarize', 'json']) }),
+        input: z.strictObject({ task: z.enum(TASKS) }),
         record: 'pass',
-        async act(scope, { task }) {
-          const engines = await enginesFor(scope, task);
-          scope.ambient(
-            `engines:${task}`,
-            digestOf(engines.filter((one) => one.available).map((one) => [one.id, one.label])),
-          );
-          return engines;
+        // of all engines the best: that one more stands behind it changes nothing
+        async engine(scope) {
+          const tasks = TASKS.filter((task) => scope.manifest.capabilities.ai?.includes(task));
+          const lists = await Promise.all(tasks.map((task) => enginesFor(scope, task)));
+          const best = lists.map((engines) => engines.find((one) => one.available));
+          return best.map((one) => (one ? `${one.id}:${one.label}` : 'none')).join(' ');
         },
+        act: (scope, { task }) => enginesFor(scope, task),
       }),
       plan: method({
         input: z.strictObject({ engine: Engine, asset: Sha }),
@@ -356,7 +350,6 @@ export function aiCapability(options: AiOptions): Ai {
         record: 'journal',
         async act(scope, { model, system, prompt, name, schema }) {
           const client = await openai(scope);
-          scope.ambient('chat', `${client.label}:${model ?? ''}`);
           return client.json(scope, { system, prompt, name, schema, ...(model ? { model } : {}) });
         },
       }),
@@ -385,7 +378,6 @@ const BASIC: EngineInfo = {
 
 const missing = (label: string, hint: string) =>
   new CapabilityError('ENGINE_MISSING', `${label} cannot be used here yet.`, { hint, retry: 'person' });
-const digestOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 
 function service(
   id: string,

@@ -76,7 +76,6 @@ export function assetsCapability(options: AssetsOptions): Capability {
         async act(scope, { asset: id }) {
           const asset = await known(scope, id);
           const sidecars = await options.sidecars(scope.workspaceId, id);
-          scope.ambient(`sidecars:${id.slice(0, 12)}`, sidecars.map((one) => one.asset).join(','));
           return { asset: await withFacts(scope, asset, options), sidecars };
         },
       }),

@@ -29,8 +29,6 @@ export type StepScope = {
   /** `fraction` in [0, 1]. */
   progress(fraction: number, note?: string): void;
   log(message: string): void;
-  /** Names something ambient that was read (an engine, a kit part, a flag) and its digest: part of the reuse key. */
-  ambient(name: string, digest: string): void;
 };
 
 /**
@@ -43,7 +41,10 @@ export type Recording = 'pass' | 'journal' | 'memo';
 export type Method<I = unknown, O = unknown> = {
   input: z.ZodType<I>;
   record: Recording;
-  /** Identity of what does the work (ffmpeg build, model); part of the memo key. */
+  /**
+   * Identity of what does the work (ffmpeg build, model): part of the memo key, and of the reuse key of every step whose
+   * manifest declares the method. `scope` is such a step's, before it begins.
+   */
   engine?(scope: StepScope): Promise<string> | string;
   act(scope: StepScope, input: I): Promise<O>;
 };

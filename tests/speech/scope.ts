@@ -10,7 +10,6 @@ import { type AssetFacts, localStore } from '../../runtime/assets.ts';
 import type { StepScope } from '../../runtime/capabilities/capability.ts';
 
 export type LocalScope = StepScope & {
-  ambients: Map<string, string>;
   notes: string[];
   /** Takes a copy of a file into the store. */
   keep(file: string, facts: AssetFacts): Promise<Asset>;
@@ -28,7 +27,6 @@ export async function localScope(more: Partial<StepScope> = {}): Promise<LocalSc
       return row;
     },
   });
-  const ambients = new Map<string, string>();
   const notes: string[] = [];
   return {
     workspaceId: '00000000-0000-4000-8000-000000000001',
@@ -49,11 +47,7 @@ export async function localScope(more: Partial<StepScope> = {}): Promise<LocalSc
     log(message) {
       notes.push(message);
     },
-    ambient(name, digest) {
-      ambients.set(name, digest);
-    },
     ...more,
-    ambients,
     notes,
     async keep(file, facts) {
       const copy = path.join(root, `copy-${path.basename(file)}`);

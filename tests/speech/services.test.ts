@@ -103,7 +103,6 @@ describe('AssemblyAI', () => {
       language_detection: true,
     });
     expect(look!.path).toMatch(/^\/v2\/transcript\//);
-    expect(scope.ambients.get('engine')).toBe('assemblyai');
   });
 
   test('has it erased afterwards, unless the workspace keeps it there', async () => {
@@ -344,6 +343,24 @@ test('engines are named best first; what is absent says how to get it', async ()
   });
   const diarizers = await ai.enginesFor(scope, 'diarize');
   expect(diarizers.map((engine) => engine.id)).toEqual(['assemblyai', 'local', 'basic']);
+});
+
+test('a step depends on the best engine of what its node may do: a better one makes it anew, one behind it does not', async () => {
+  const best = (...declared: ('engines' | 'transcribe' | 'diarize' | 'json')[]) =>
+    ai.methods.engines!.engine!({ ...scope, manifest: { ...scope.manifest, capabilities: { ai: declared } } });
+  keys = {};
+  const [words, speakers, chat] = [await best('transcribe'), await best('diarize'), await best('json')];
+  keys = { openai: { key: 'sk-test-1' } };
+  const withOpenAi = await best('engines', 'transcribe');
+  expect(withOpenAi).toBe('openai:OpenAI');
+  expect(withOpenAi).not.toBe(words);
+  expect(await best('diarize')).toBe(speakers);
+  expect(await best('json')).not.toBe(chat);
+  keys = KEYS;
+  expect(await best('transcribe')).toBe('assemblyai:AssemblyAI');
+  keys = { assemblyai: KEYS.assemblyai! };
+  expect(await best('transcribe')).toBe('assemblyai:AssemblyAI');
+  expect(await best('diarize')).not.toBe(speakers);
 });
 
 test('a long recording is planned in parts that end in its longest pauses, a short one in one', async () => {

@@ -58,7 +58,6 @@ export async function openTrial(brand: BrandKit = TRIAL_BRAND): Promise<Trial> {
     signal: controller.signal,
     progress() {},
     log() {},
-    ambient() {},
   };
   return {
     assets,
