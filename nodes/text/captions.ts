@@ -257,29 +257,6 @@ export function printVtt(cues: readonly Cue[]): string {
   return ['WEBVTT\n', ...blocks].join('\n');
 }
 
-const TIMES = /^(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3}) --> (?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})/;
-
-/** Reads SRT and WebVTT back; what is neither a cue nor its text is passed over. */
-export function parseCues(text: string): Cue[] {
-  const isVtt = text.replace(/^\uFEFF/, '').startsWith('WEBVTT');
-  const plainText = (line: string) => line.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
-  return text
-    .replace(/\r\n?/g, '\n')
-    .split(/\n{2,}/)
-    .flatMap((block) => {
-      const rows = block.split('\n');
-      const at = rows.findIndex((row) => TIMES.test(row));
-      if (at < 0) return [];
-      const parts = TIMES.exec(rows[at]!)!
-        .slice(1)
-        .map((part) => Number(part ?? 0));
-      const seconds = (from: number) =>
-        parts[from]! * 3600 + parts[from + 1]! * 60 + parts[from + 2]! + parts[from + 3]! / 1000;
-      const lines = rows.slice(at + 1).filter(Boolean);
-      return [{ start: seconds(0), end: seconds(4), lines: isVtt ? lines.map(plainText) : lines }];
-    });
-}
-
 export function makeCaptions(transcript: Transcript, rules: Rules): { captions: Captions; tooFast: number } {
   const { cues, tooFast } = makeCues(transcript.words, rules, transcript.duration);
   const captions: Captions = { language: transcript.language, cues, srt: printSrt(cues), vtt: printVtt(cues) };

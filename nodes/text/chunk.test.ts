@@ -205,3 +205,11 @@ test('the example on the help page gives what it says', async () => {
   expect(segments).toHaveLength(1);
   expect(segments[0]).toMatchObject({ start: 1, end: 5.4 });
 });
+
+test.each([
+  [{ least: 5, most: 2 }, 'most', 'Must not be below "At least".'],
+  [{ minSeconds: 60, maxSeconds: 60 }, 'maxSeconds', 'Must be longer than "Shortest".'],
+])('settings that contradict one another are told beside the second of them: %j', (config, field, message) => {
+  const { error } = manifest.config.safeParse(config);
+  expect(error?.issues).toMatchObject([{ path: [field], message }]);
+});
