@@ -652,18 +652,9 @@ class StrandWork {
         release: () => this.#release({ until, why: until ? error.message : null, counts: false }),
       };
     }
-    if (answer.childLost === 'own' && isRange) {
-      const { hi } = this.#claimed.strand;
-      const middle = Math.ceil((item.path.at(-1)! + hi! + 1) / 2);
-      const isAlone = middle > hi!;
-      if (!isAlone) {
-        return {
-          kind: 'release',
-          release: async () =>
-            (await this.#host.ledger.halve(this.#lease, middle)) ? { kind: 'released', lanes: ['light'] } : LOST,
-        };
-      }
-    }
+    const { hi } = this.#claimed.strand;
+    const isCut = isRange && item.path.at(-1)! < hi!;
+    if (answer.childLost === 'own' && isCut) return this.#cut(Math.ceil((item.path.at(-1)! + hi! + 1) / 2));
     const verdict = verdictOn(error, {
       effect: manifest.effect,
       attempt: this.#claimed.strand.attempts,
@@ -672,9 +663,17 @@ class StrandWork {
       jitter: Math.random(),
       nowMs: Date.now(),
     });
-    if (verdict.kind === 'failed' || isRange) return { kind: 'result', result: this.#failed(item, error) };
+    if (verdict.kind === 'failed') return { kind: 'result', result: this.#failed(item, error) };
+    if (isCut) return this.#cut(item.path.at(-1)! + 1);
     const until = verdict.afterMs > 0 ? new Date(Date.now() + verdict.afterMs) : null;
     return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };
+  }
+
+  /** Two ready strands of what is left of the range; the second begins at this item. */
+  #cut(at: number) {
+    const release = async (): Promise<StrandEnd> =>
+      (await this.#host.ledger.halve(this.#lease, at)) ? { kind: 'released', lanes: ['light'] } : LOST;
+    return { kind: 'release' as const, release };
   }
 
   async #execute(plugin: Plugin, item: Item, entry: Entry, input: unknown, facts: Map<string, string>, paused: Paused) {

@@ -321,6 +321,23 @@ test('a loop in one run takes the runs of its plugin along, not those of others,
   expect(await other).toEqual({ ok: true, value: 'well' });
 });
 
+test('who is left in a process that lost an isolate is not blamed for how it ends', async () => {
+  await using sandbox = await own();
+  const waits = Promise.withResolvers<void>();
+  const asks = '(ctx) => ctx.media.probe({ other: 2 })';
+  const onCall = () => {
+    waits.resolve();
+    return new Promise(() => {});
+  };
+  const left = sandbox.run(running(asks, {}, { onCall }));
+  await waits.promise;
+  const [pid] = sandbox.pids();
+  const limits = { wallMs: 5_000, cpuMs: 100, memoryMb: 32 };
+  expect(await sandbox.run(running('() => { for (;;); }', {}, { limits }))).toMatchObject({ childLost: 'own' });
+  process.kill(pid!, 'SIGKILL');
+  expect(await left).toMatchObject({ ok: false, error: { code: 'SANDBOX_NEIGHBOUR' }, childLost: 'neighbour' });
+});
+
 test('who comes after a plugin that did not even stop when its isolate was taken away is not blamed for it', async () => {
   await using sandbox = await own();
   const limits = { wallMs: 5_000, cpuMs: 100, memoryMb: 32 };

@@ -150,6 +150,8 @@ type Child = {
   restsSince: number;
   weighedAt: number;
   isDraining: boolean;
+  /** A run in it lost its isolate: the memory may be held still, so how it dies says nothing of who is left. */
+  isTainted: boolean;
   isGone: boolean;
   death: Death | null;
   guestPid: number;
@@ -282,6 +284,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         restsSince: Date.now(),
         weighedAt: 0,
         isDraining: false,
+        isTainted: false,
         isGone: false,
         death: null,
         guestPid: confined.pid,
@@ -335,7 +338,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     for (const [key, other] of children) if (other === child) children.delete(key);
     child.socket.destroy();
     const lost = [...child.runs.values()];
-    const guilty = death.guilty === 'unknown' && lost.length === 1 ? lost[0] : death.guilty;
+    const guilty = death.guilty === 'unknown' && lost.length === 1 && !child.isTainted ? lost[0] : death.guilty;
     for (const pending of lost) {
       if (pending === guilty) finish(child, pending, { ok: false, error: death.error, childLost: 'own' });
       else {
@@ -476,7 +479,10 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       } else if (kind === FRAME.verdict) {
         const { error, lost } = Verdict.parse(JSON.parse(text));
         // its isolate may still be dying, its memory may still be held: nobody new goes into this process
-        if (lost === 'own') replace(child);
+        if (lost === 'own') {
+          child.isTainted = true;
+          replace(child);
+        }
         finish(child, pending, { ok: false, error, ...(lost ? { childLost: lost } : {}) });
       } else end(child, crashed('it sent a frame of an unknown kind'), 'unknown');
     } catch {

@@ -90,6 +90,13 @@ test('one item that kills its process fails alone, its neighbours in the range a
   expect(failed).toMatchObject({ path: [4], error: { code: expect.stringMatching(/^SANDBOX_/) } });
 }, 60_000);
 
+test('one item of a range that may be tried again is tried again by itself', async () => {
+  const ended = await bench.ended(await bench.start(three('{ "tireOn": "5" }', '{ "count": 8 }')));
+  expect(ended.nodes[1]!.counts).toMatchObject({ done: 7, failed: 1 });
+  const steps = await bench.steps(ended.run.id, 'shout');
+  expect(steps.map((step) => step.attempt)).toEqual([1, 1, 1, 1, 2, 1, 1, 1]);
+});
+
 test('what fails for a while is tried again with a reason, and called once more only', async () => {
   const graph = graphOf(['numbers { "count": 1, "prefix": "busy" }', 'work'], ['numbers.items > work.text']);
   const runId = await bench.start(graph);

@@ -16,6 +16,7 @@ export const manifest = defineManifest({
     failOn: z.string().default(''),
     leaveOut: z.string().default(''),
     crashOn: z.string().default(''),
+    tireOn: z.string().default(''),
   }),
   example: { inputs: { text: 'a' }, outputs: { text: 'a!' } },
 });
@@ -24,6 +25,7 @@ export const run: Run<typeof manifest> = (ctx, { text }) => {
   if (text === ctx.config.failOn)
     throw new NodeError('SHOUT_REFUSED', `I will not say ${text}.`, { hint: 'Say something else.' });
   if (text === ctx.config.leaveOut) return {};
+  if (text === ctx.config.tireOn) throw new NodeError('SHOUT_TIRED', 'I am hoarse.', { retry: 'later' });
   if (text === ctx.config.crashOn) for (const waste: unknown[] = []; ; ) waste.push(new Array(1e6).fill(text));
   return { text: `${text}${ctx.config.mark}` };
 };
