@@ -208,8 +208,25 @@ export function createLedger(pool: pg.Pool) {
   }
 
   return {
-    claim: (lane: string, worker: string, most: number, known: string[]) =>
-      call<Claimed>('claim', 'select ledger_claim($1, $2, $3, $4) as value', [lane, worker, most, known]),
+    /** Brands take turns: `after` had the last one of this worker. */
+    claim: (lane: string, worker: string, most: number, known: string[], after: string | null = null) =>
+      call<Claimed>('claim', 'select ledger_claim($1, $2, $3, $4, $5) as value', [lane, worker, most, known, after]),
+
+    /** Lets held runs go whose pipeline has room for them by now; gives back which. */
+    async letGo(): Promise<string[]> {
+      const gone: string[] = [];
+      for (;;) {
+        const { rows } = await pool.query<{ workspace_id: string; run_id: string }>({
+          name: 'next-held',
+          text: 'select workspace_id, run_id from door.next_held()',
+        });
+        const [next] = rows;
+        if (!next) return gone;
+        const values = [next.workspace_id, next.run_id];
+        if (!(await one<boolean>('let-go', 'select ledger_let_go($1, $2) as value', values))) return gone; // another did
+        gone.push(next.run_id);
+      }
+    },
 
     /** What started a run: { node, kind, event, sample }, or null. */
     triggerOf: (workspaceId: string, runId: string) =>

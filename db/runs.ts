@@ -46,7 +46,9 @@ export async function startRun(tx: WorkspaceTx, run: StartRun): Promise<{ runId:
     }))
     .returning(['id', 'number'])
     .executeTakeFirstOrThrow();
+  await sql`select ledger_rank(${row.id})`.execute(tx);
   await addStrands(tx, row.id, run.first);
+  await sql`select ledger_hold(${row.id})`.execute(tx);
   return { runId: row.id, number: row.number };
 }
 

@@ -158,6 +158,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   async function look(): Promise<void> {
     for (const { run_id } of await ledger.reap()) changed.add(run_id);
     for (const { run_id } of await ledger.disown(life.id, [...held.keys()])) changed.add(run_id);
+    for (const runId of await ledger.letGo()) changed.add(runId);
     for (const { lane } of await ledger.due()) lanes[lane as keyof typeof lanes]?.poke();
   }
 
@@ -167,6 +168,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     let active = 0;
     let wanted = false;
     let isClaiming = false;
+    /** The brand that had the last turn. */
+    let served: string | null = null;
     const idle: (() => void)[] = [];
 
     /** One claim at a time, for as many as there is room: those that end meanwhile are made good together. */
@@ -176,7 +179,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         while (wanted && active < slots && !isStopping && isLive()) {
           wanted = false;
           const room = slots - active;
-          const found = await ledger.claim(name, life.id, room, host.known());
+          const found = await ledger.claim(name, life.id, room, host.known(), served);
+          served = found.at(-1)?.run.brandId ?? served;
           for (const claimed of found) void carry(claimed);
           if (found.length === room) wanted = true; // there may be more
         }
@@ -257,6 +261,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             plans.delete(claimed.run.id);
             changed.add(claimed.run.id);
             setImmediate(announceSoon);
+            if (plan.graph.limits?.atOnce !== undefined) letNextGo();
           }
         }
         if (end.kind !== 'lost') for (const lane of end.lanes) lanes[lane as keyof typeof lanes]?.poke();
@@ -272,6 +277,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         changed.add(claimed.run.id);
       }
     }
+  }
+
+  /** A run that waits for this one's end begins now, not at the next look. */
+  function letNextGo(): void {
+    ledger.letGo().then(
+      (runIds) => {
+        for (const runId of runIds) changed.add(runId);
+        if (runIds.length > 0) for (const lane of Object.values(lanes)) lane.poke();
+      },
+      (error) => options.log('A held run was not let go.', { error: String(error) }), // tried again within a second
+    );
   }
 
   /** A fault of ours: the strand goes back and is tried again a little later, on a connection that works. */
