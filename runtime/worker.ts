@@ -13,6 +13,7 @@ import os from 'node:os';
 import { Logger, type Runner, run as startRunner } from 'graphile-worker';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.ts';
+import { createWriter } from '../db/writer.ts';
 import type { BrandKit } from '../nodes/contract.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
@@ -53,16 +54,28 @@ const mediaSlots = (processors: number) => Math.min(processors, Math.max(2, Math
 
 /** Light steps that follow one another run on without the queue this long while others of the lane wait. */
 const CHAIN_MS = 100;
+/** Connections that settlements are sent down, each run's always down the same. */
+const WRITERS = 2;
+/** Settlements of one chain whose answers have not come. */
+const MOST_BEHIND = 4;
+const IDS = 256;
 const KNOWN_RUNS = 100;
 const KEPT_STORES = 8;
 
-type Held = { claimed: Claimed; abort: AbortController; report: { progress: number; note: string | null } | null };
+type Held = {
+  claimed: Claimed;
+  abort: AbortController;
+  report: { progress: number; note: string | null } | null;
+  /** The commit that leases it has been answered. */
+  isSure: boolean;
+};
 
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const pool = createPool(options.url, 'app', { max: 10, name: 'worker' });
   const queuePool = createPool(options.url, 'owner', { max: 4, name: 'queue' });
   queuePool.on('connect', (client) => client.on('error', () => {})); // reported by the query that meets it
-  const ledger = createLedger(pool);
+  const writers = Array.from({ length: WRITERS }, () => createWriter(options.url, 'app', 'settle'));
+  const ledger = createLedger(pool, writers);
   const db = createDatabase(pool);
   const plans = new Map<string, RunPlan>();
   /** Of the workspaces worked for last: each keeps values in memory. */
@@ -143,10 +156,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       return beginAgain();
     }
     lastBeat = began;
-    const leases = [...held.values()].map(({ claimed }) => ({
-      strand: claimed.strand.id,
-      token: claimed.strand.token,
-    }));
+    const leases = [...held.values()]
+      .filter(({ isSure }) => isSure)
+      .map(({ claimed }) => ({
+        strand: claimed.strand.id,
+        token: claimed.strand.token,
+      }));
     for (const strand of await life.lostOf(leases)) held.get(strand)?.abort.abort();
     const facts = factsNow();
     if (JSON.stringify(facts) !== described) {
@@ -224,21 +239,51 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     media: createLane('media', options.slots?.media ?? mediaSlots(os.availableParallelism())),
   };
 
-  /** A strand, and the light ones that follow it directly. */
+  const ids: number[] = [];
+  let areIdsComing = false;
+  function strandId(): number | null {
+    if (ids.length < IDS / 2 && !areIdsComing) {
+      areIdsComing = true;
+      ledger
+        .strandIds(IDS)
+        .then(
+          (more) => ids.push(...more),
+          () => {}, // without them each settlement is waited for
+        )
+        .finally(() => {
+          areIdsComing = false;
+        });
+    }
+    return ids.shift() ?? null;
+  }
+
+  /**
+   * A strand, and the light ones that follow it directly. Where the next one is computed already, its settlement is sent
+   * behind that of this one without waiting for the answer; once one of them is not written, none behind it is.
+   */
   async function follow(first: Claimed): Promise<void> {
     const began = performance.now();
     let next: Claimed | null = first;
     let ahead: Ahead | null = null;
+    let behind: Promise<boolean> = Promise.resolve(true);
+    let waiting = 0;
+    let isBroken = false;
     while (next) {
       const claimed: Claimed = next;
       next = null;
       const plan = planOf(claimed);
-      const hold: Held = { claimed, abort: new AbortController(), report: null };
+      const hold: Held = { claimed, abort: new AbortController(), report: null, isSure: waiting === 0 };
       held.set(claimed.strand.id, hold);
       changed.add(claimed.run.id);
+      const before: Promise<boolean> = behind;
+      void before.then((isWritten) => {
+        hold.isSure = isWritten;
+        if (!isWritten) hold.abort.abort();
+      });
+      const begun: Ahead | null = ahead;
+      ahead = null;
+      let sent: Promise<boolean> | null = null;
       try {
-        const begun: Ahead | null = ahead;
-        ahead = null;
         const hands: StrandHold = {
           workerId: life.id,
           signal: hold.abort.signal,
@@ -252,9 +297,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             [claimed.strand.lane]: lanes[claimed.strand.lane as keyof typeof lanes].room() + 1,
           }),
           mayChain: () => !isStopping && isLive() && performance.now() - began < CHAIN_MS,
+          runOn: () => (isBroken || waiting >= MOST_BEHIND || plan.isCorrected ? null : strandId()),
+          behind: before,
         };
         const end = await carryStrand(host, claimed, plan, hands, begun);
-        if (end.kind === 'settled') {
+        if (end.kind === 'sent') {
+          sent = end.written;
+          waiting += 1;
+          next = end.chained;
+          ahead = end.ahead;
+        } else if (end.kind === 'settled') {
           next = end.chained;
           ahead = end.ahead ?? null;
           if (end.ended) {
@@ -263,20 +315,53 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             setImmediate(announceSoon);
             if (plan.graph.limits?.atOnce !== undefined) letNextGo();
           }
-        }
-        if (end.kind !== 'lost') for (const lane of end.lanes) lanes[lane as keyof typeof lanes]?.poke();
+        } else if (end.kind === 'lost' && begun?.isUnaware) await refused(claimed, plan);
+        if (end.kind === 'settled' || end.kind === 'released')
+          for (const lane of end.lanes) lanes[lane as keyof typeof lanes]?.poke();
       } catch (error) {
-        options.log('A step failed on our side.', {
-          run: claimed.run.number,
-          node: claimed.strand.node,
-          error: String((error as Error)?.stack ?? error),
-        });
-        await giveBack(claimed, error);
+        await failed(claimed, error);
       } finally {
-        held.delete(claimed.strand.id);
         changed.add(claimed.run.id);
+        if (sent === null) held.delete(claimed.strand.id);
       }
+      if (sent === null) continue;
+      const isUnaware = begun?.isUnaware === true;
+      behind = sent.then(
+        async (isWritten) => {
+          if (!isWritten && (await before) && isUnaware) await refused(claimed, plan);
+          return isWritten;
+        },
+        async (error) => {
+          await failed(claimed, error);
+          return false;
+        },
+      );
+      behind = behind.then((isWritten) => {
+        waiting -= 1;
+        if (!isWritten) isBroken = true;
+        held.delete(claimed.strand.id);
+        return isWritten;
+      });
     }
+    await behind;
+  }
+
+  /** What was sent without knowing the step's corrections was not written: it is claimed again, and told of them. */
+  async function refused(claimed: Claimed, plan: RunPlan): Promise<void> {
+    plan.isCorrected = true;
+    const { run, strand } = claimed;
+    const lease = { workspaceId: run.workspaceId, strand: strand.id, worker: life.id, token: strand.token };
+    await ledger.release(lease, { until: null, why: null, counts: false }).catch(() => {}); // then it is disowned
+    lanes.light.poke();
+  }
+
+  async function failed(claimed: Claimed, error: unknown): Promise<void> {
+    options.log('A step failed on our side.', {
+      run: claimed.run.number,
+      node: claimed.strand.node,
+      error: String((error as Error)?.stack ?? error),
+    });
+    await giveBack(claimed, error);
   }
 
   /** A run that waits for this one's end begins now, not at the next look. */
@@ -422,7 +507,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await Promise.all(turns.map((turn) => turn.end()));
       await announce().catch(() => {}); // whoever listens looks every 2 s anyway
       await life.end();
-      await Promise.all([pool.end(), queuePool.end()]);
+      await Promise.all([pool.end(), queuePool.end(), ...writers.map((writer) => writer.end())]);
     },
   };
 }

@@ -307,13 +307,17 @@ begin
          of_run -> 'pins', t.kit, of_run -> 'trigger', of_run -> 'trigger' ->> 'kind'
   returning id, number into started;
   update trigger_event set run_id = started.id where id = accepted;
-  perform ledger_rank(started.id);
+  if of_run -> 'graph' ? 'limits' then
+    perform ledger_rank(started.id);
+  end if;
   lanes := ledger_add_strands(started.id, of_run -> 'first');
   update run set open = s.open, state = case when s.open > 0 then 'running' else 'succeeded' end,
                  ended_at = case when s.open > 0 then null else clock_timestamp() end
     from (select count(*)::int as open from strand where run_id = started.id) s
    where id = started.id;
-  perform ledger_hold(started.id);
+  if of_run -> 'graph' ? 'limits' then
+    perform ledger_hold(started.id);
+  end if;
   for lane in select jsonb_object_keys(lanes) loop
     perform door.wake(lane);
   end loop;
