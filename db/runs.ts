@@ -92,6 +92,27 @@ export type RunListing = {
   startedHow: string | null;
 };
 
+/** Ids of the newest runs that a text means: by number alone where it is one. Each half reads an index and stops. */
+function runsLike(text: string, cursor: string | undefined, limit: number) {
+  const number = /^#?(\d{1,9})$/.exec(text)?.[1];
+  if (number) return sql<string>`(select id from run where number = ${Number(number)})`;
+  const before = cursor ? sql`and r.number < ${Number(cursor)}` : sql``;
+  const words = text.match(/[\p{L}\p{N}_]+/gu) ?? [];
+  const name = `%${text.replace(/[\\%_]/g, '\\$&')}%`;
+  const query = words.map((word) => `${word}:*`).join(' & ');
+  return sql<string>`(
+    (select r.id from pipeline p join run r on r.workspace_id = p.workspace_id and r.pipeline_id = p.id
+      where p.name ilike ${name} ${before} order by r.number desc limit ${limit + 1})
+    union
+    (select r.id from run r
+      where r.id in (
+        select s.run_id from step s
+         where s.state = 'failed' and to_tsvector('simple', coalesce(s.error ->> 'code', '') || ' ' || coalesce(s.error ->> 'message', ''))
+               @@ to_tsquery('simple', ${query}))
+        ${before}
+      order by r.number desc limit ${limit + 1}))`;
+}
+
 /** Newest first. `cursor` is the `next` of the page before. */
 export async function listRuns(
   tx: WorkspaceTx,
@@ -100,6 +121,8 @@ export async function listRuns(
     brandId?: string;
     brandIds?: string[];
     state?: RunState;
+    /** A run's number, words of its pipeline's name, or words of an error in it. */
+    text?: string;
     cursor?: string;
     limit?: number;
   } = {},
@@ -136,6 +159,8 @@ export async function listRuns(
     );
   if (filter.state) query = query.where('run.state', '=', filter.state);
   if (filter.cursor) query = query.where('run.number', '<', Number(filter.cursor));
+  const found = filter.text?.trim();
+  if (found) query = query.where('run.id', 'in', runsLike(found, filter.cursor, limit));
   const rows = await query.execute();
   const page = rows.slice(0, limit);
   return {

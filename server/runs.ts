@@ -200,6 +200,7 @@ export const runs = router({
       z.object({
         pipelineId: z.uuid().optional(),
         state: z.enum(['running', 'succeeded', 'problems', 'cancelled', 'stopped', 'failed']).optional(),
+        text: z.string().max(120).optional(),
         cursor: z
           .string()
           .regex(/^\d{1,10}$/)
@@ -214,6 +215,7 @@ export const runs = router({
           ...(input.pipelineId ? { pipelineId: input.pipelineId } : {}),
           ...(input.brandId ? { brandId: input.brandId } : {}),
           ...(input.state ? { state: input.state } : {}),
+          ...(input.text ? { text: input.text } : {}),
           ...(input.cursor ? { cursor: input.cursor } : {}),
           ...(input.limit ? { limit: input.limit } : {}),
           ...(ctx.member.brands === null ? {} : { brandIds: ctx.member.brands }),

@@ -14,7 +14,7 @@ import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { saveCatalogue } from '../../db/catalogue.ts';
-import { createDatabase, createPool } from '../../db/connect.ts';
+import { createDatabase, createPool, type Database } from '../../db/connect.ts';
 import { listenForRuns } from '../../db/ledger.ts';
 import { migrate } from '../../db/migrate.ts';
 import { createPipeline } from '../../db/pipelines.ts';
@@ -104,16 +104,7 @@ export async function openGround(say: (line: string) => void) {
       .values({ id: home.brandId, name: 'Bench', slug: `bench-${home.brandId}`, kit: JSON.stringify(TEST_KIT) })
       .execute();
   });
-  const sandbox = await createSandbox({ cacheDir: path.join(folder, 'packed'), spare: false });
-  const { manifests, plugin } = await loadCatalogue({ sandbox, cacheDir: path.join(folder, 'packed') });
-  await saveCatalogue(
-    db,
-    manifests.map((manifest) => {
-      const { digest, behaviourDigest: behaviour } = plugin(manifest.id)!;
-      return { id: manifest.id, version: manifest.version, digest, behaviour, manifest };
-    }),
-  );
-  await sandbox[Symbol.asyncDispose]();
+  const manifests = await saveOwnNodes(db, path.join(folder, 'packed'));
 
   const waiting = new Map<string, () => void>();
   const ear = await listenForRuns(postgres.url, {
@@ -230,6 +221,20 @@ export async function openGround(say: (line: string) => void) {
       rmSync(clusterFolder(path.join(folder, 'cluster')), { recursive: true, force: true });
     },
   };
+}
+/** The product's own nodes, in the database as a worker would say them. */
+export async function saveOwnNodes(db: Database, cacheDir: string): Promise<readonly ManifestJson[]> {
+  const sandbox = await createSandbox({ cacheDir, spare: false });
+  const { manifests, plugin } = await loadCatalogue({ sandbox, cacheDir });
+  await saveCatalogue(
+    db,
+    manifests.map((manifest) => {
+      const { digest, behaviourDigest: behaviour } = plugin(manifest.id)!;
+      return { id: manifest.id, version: manifest.version, digest, behaviour, manifest };
+    }),
+  );
+  await sandbox[Symbol.asyncDispose]();
+  return manifests;
 }
 export type Ground = Awaited<ReturnType<typeof openGround>>;
 

@@ -21,9 +21,13 @@ function freePort(): Promise<number> {
   });
 }
 
-async function startServer(ground: Ground): Promise<{ url: string; data: string; end(): Promise<void> }> {
+/** A server of the product's on this database, with a data folder of its own in `folder`. */
+export async function startServer(ground: {
+  folder: string;
+  postgres: { url: string };
+}): Promise<{ url: string; data: string; end(): Promise<void> }> {
   const data = path.join(ground.folder, 'data');
-  mkdirSync(data);
+  mkdirSync(data, { recursive: true });
   const port = await freePort();
   const child: ChildProcess = spawn(process.execPath, [path.join(import.meta.dirname, '../../scripts/serve.ts')], {
     env: {

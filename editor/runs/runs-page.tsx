@@ -2,13 +2,14 @@
 import './runs.css';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useDeferredValue, useState } from 'react';
 import { client, type Outputs } from '../api.ts';
 import { type Brand, useCurrentBrand } from '../brands/current-brand.ts';
 import { dateTime, exact } from '../shell/dates.ts';
 import { useTitle } from '../shell/page.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
+import { Input } from '../ui/field.tsx';
 import { ago } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Menu } from '../ui/menu.tsx';
@@ -24,9 +25,11 @@ export function RunsPage() {
   const navigate = useNavigate();
   const { brands } = useCurrentBrand(workspaceId);
   const [brandId, setBrandId] = useState<string | null>(null);
+  const [typed, setTyped] = useState('');
+  const text = useDeferredValue(typed.trim());
   useTitle('Runs');
   const found = useInfiniteQuery({
-    queryKey: ['runs', workspaceId, search.state ?? null, search.pipeline ?? null, brandId],
+    queryKey: ['runs', workspaceId, search.state ?? null, search.pipeline ?? null, brandId, text],
     initialPageParam: null as string | null,
     queryFn: ({ pageParam }) =>
       client.runs.list.query({
@@ -34,6 +37,7 @@ export function RunsPage() {
         ...(search.state ? { state: search.state as RunRow['state'] } : {}),
         ...(search.pipeline ? { pipelineId: search.pipeline } : {}),
         ...(brandId ? { brandId } : {}),
+        ...(text ? { text } : {}),
         ...(pageParam ? { cursor: pageParam } : {}),
       }),
     getNextPageParam: ({ next }) => next,
@@ -43,7 +47,7 @@ export function RunsPage() {
   const rows: RunRow[] = found.data?.pages.flatMap((page) => page.items) ?? [];
   const open = runId ?? null;
   const brandName = brands.find(({ id }) => id === brandId)?.name;
-  const filtered = search.state !== undefined || search.pipeline !== undefined || brandId !== null;
+  const filtered = search.state !== undefined || search.pipeline !== undefined || brandId !== null || text !== '';
   const stateLabel = STATE_FILTERS.find(({ value }) => value === (search.state ?? 'all'))?.label;
   const go = (state: string | null) =>
     void navigate({
@@ -92,6 +96,18 @@ export function RunsPage() {
             }))}
           />
         </header>
+        <div className="px-3 pb-2">
+          <Input
+            icon="search"
+            type="search"
+            dense={true}
+            maxLength={120}
+            placeholder="Number, pipeline or error"
+            aria-label="Find runs"
+            value={typed}
+            onChange={(event) => setTyped(event.target.value)}
+          />
+        </div>
         {search.pipeline && (
           <div className="row px-3 pb-2">
             <span className="chip">
@@ -131,7 +147,7 @@ export function RunsPage() {
               title={filtered ? 'No run is like this' : 'No runs yet'}
               text={
                 filtered
-                  ? 'Choose another state or brand.'
+                  ? 'Look for a number, a pipeline or the words of an error, or choose another state or brand.'
                   : 'Press Run on a pipeline to make the first one. The sample recording takes about two minutes and costs nothing.'
               }
               action={
