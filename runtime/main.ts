@@ -14,6 +14,7 @@ import path from 'node:path';
 import { pino } from 'pino';
 import { saveCatalogue } from '../db/catalogue.ts';
 import { createDatabase, createPool } from '../db/connect.ts';
+import { objectsFrom } from './assets.ts';
 import { allCapabilities } from './capabilities/all.ts';
 import { loadCatalogue } from './catalogue.ts';
 import { startChores } from './chores.ts';
@@ -57,6 +58,8 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
   const assetsDir = path.join(dataDir, 'assets');
   const cacheDir = path.join(dataDir, 'packed');
   await mkdir(cacheDir, { recursive: true });
+  const objects = await objectsFrom(assetsDir, environment);
+  await objects.check();
   const sandbox = await createSandbox({
     cacheDir,
     require: (environment.SPLICEBOARD_SANDBOX?.split(',').filter(Boolean) ?? []) as Layer[],
@@ -100,6 +103,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
   const worker = await startWorker({
     url,
     assetsDir,
+    objects,
     sandbox,
     catalogue,
     capabilities,
@@ -120,6 +124,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     url,
     db,
     assetsDir,
+    objects,
     capabilities,
     log: (line, details) => log.warn(details, line),
   });

@@ -14,6 +14,7 @@ import { Logger, type Runner, run as startRunner } from 'graphile-worker';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.ts';
 import type { BrandKit } from '../nodes/contract.ts';
+import { localObjects, type Objects } from './assets.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
@@ -25,8 +26,10 @@ export type WorkerOptions = Pick<
   'sandbox' | 'catalogue' | 'capabilities' | 'internalHosts' | 'fetcher' | 'faults' | 'log'
 > & {
   url: string;
-  /** Folder of the asset store. */
+  /** Folder of the asset store, or of what it keeps on this machine. */
   assetsDir: string;
+  /** Where assets lie; in `assetsDir` where absent. */
+  objects?: Objects;
   /** Slots per lane. */
   slots?: { light?: number; media?: number };
   /** What health and `doctor` show of this worker; asked each second. */
@@ -63,6 +66,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const queuePool = createPool(options.url, 'owner', { max: 4, name: 'queue' });
   queuePool.on('connect', (client) => client.on('error', () => {})); // reported by the query that meets it
   const ledger = createLedger(pool);
+  const objects = options.objects ?? localObjects(options.assetsDir);
   const db = createDatabase(pool);
   const plans = new Map<string, RunPlan>();
   /** Of the workspaces worked for last: each keeps values in memory. */
@@ -78,7 +82,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     ledger,
     db,
     stores(workspaceId) {
-      const known = stores.get(workspaceId) ?? workspaceStores(options.assetsDir, db, workspaceId);
+      const known = stores.get(workspaceId) ?? workspaceStores(objects, db, workspaceId);
       stores.delete(workspaceId); // to the young end
       stores.set(workspaceId, known);
       if (stores.size > KEPT_STORES) stores.delete(stores.keys().next().value!);

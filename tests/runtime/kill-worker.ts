@@ -1,6 +1,7 @@
 /** A worker of the tests as a process of its own, to be killed: node tests/runtime/kill-worker.ts */
 import os from 'node:os';
 import path from 'node:path';
+import { objectsFrom } from '../../runtime/assets.ts';
 import { httpCapability } from '../../runtime/capabilities/http.ts';
 import { loadCatalogue } from '../../runtime/catalogue.ts';
 import { NO_FAULTS } from '../../runtime/faults.ts';
@@ -10,6 +11,7 @@ import { startWorker } from '../../runtime/worker.ts';
 import { markingMedia, postsHost } from './marks.ts';
 
 const { TEST_URL: url = '', TEST_FOLDER: folder = '', TEST_MS = '60' } = process.env;
+const assetsDir = path.join(folder, 'assets');
 const cacheDir = path.join(os.tmpdir(), 'spliceboard-test-cache');
 const sandbox = await createSandbox({ cacheDir, spare: false });
 const catalogue = await loadCatalogue({ sandbox, dir: path.join(import.meta.dirname, 'nodes'), cacheDir });
@@ -18,7 +20,8 @@ const capabilities = [markingMedia(path.join(folder, 'marks'), { ms: Number(TEST
 const posts = postsHost(path.join(folder, 'posts'));
 await startWorker({
   url,
-  assetsDir: path.join(folder, 'assets'),
+  assetsDir,
+  objects: await objectsFrom(assetsDir, process.env),
   sandbox,
   catalogue,
   capabilities: new Map(capabilities.map((each) => [each.name, each])),
