@@ -61,6 +61,31 @@ export async function migrate(url: string): Promise<string[]> {
   }
 }
 
+/**
+ * For servers and workers, which do not migrate: refuses a database that lacks a migration of this version. A newer one is
+ * taken: during an update the previous version goes on until it is replaced.
+ */
+export async function requireSchema(url: string): Promise<void> {
+  const needed = migrations().at(-1)!.number;
+  const client = new pg.Client(clientConfig(url, 'app', 'schema'));
+  client.on('error', () => {}); // reported by the query that meets it
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ newest: number | null }>(
+      'select max(number) as newest from schema_migration',
+    );
+    if ((rows[0]!.newest ?? 0) >= needed) return;
+  } catch (error) {
+    // no such table, or one that this role may not read: older than 0033
+    if (!['42P01', '42501'].includes((error as { code?: string }).code ?? '')) throw error;
+  } finally {
+    await client.end().catch(() => {});
+  }
+  throw new DatabaseError(
+    `This database is older than this version of Spliceboard, which needs schema ${needed}. Run the migrator first: node scripts/migrate.ts.`,
+  );
+}
+
 async function apply(client: pg.Client, migration: Migration): Promise<void> {
   await client.query('begin');
   try {

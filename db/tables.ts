@@ -116,6 +116,7 @@ export type Tables = {
     started_at: Instant;
     beat_at: Instant;
     facts: JsonDefault;
+    tags: Generated<string[]>;
   };
   strand: {
     id: Generated<number>;

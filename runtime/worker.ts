@@ -3,7 +3,8 @@
  *
  *   life      a row beaten each second and a session lock on a connection of its own; if that connection ends, or the
  *             last good beat is 2 s old, everything held is aborted and nothing more is sent
- *   lanes     light: many at once; media: few, they fill a machine. A wake-up makes a lane claim until nothing is left
+ *   lanes     light: many at once; media: few, they fill a machine; a worker's other tags: as few. A wake-up makes a lane
+ *             claim until nothing is left
  *   reaper    each second: strands of dead workers are ready again, waits that are over are woken
  *   announce  ids of changed runs, after the commit, at most 20 times a second;
  *             an end at once where fewer were said lately
@@ -30,8 +31,10 @@ export type WorkerOptions = Pick<
   assetsDir: string;
   /** Where assets lie; in `assetsDir` where absent. */
   objects?: Objects;
-  /** Slots per lane. */
+  /** Slots per lane; `media` for each lane but `light`. */
   slots?: { light?: number; media?: number };
+  /** The lanes it takes; light and media where absent. */
+  tags?: readonly string[];
   /** What health and `doctor` show of this worker; asked each second. */
   facts?: () => Record<string, unknown>;
 };
@@ -56,6 +59,7 @@ const mediaSlots = (processors: number) => Math.min(processors, Math.max(2, Math
 
 /** Light steps that follow one another run on without the queue this long while others of the lane wait. */
 const CHAIN_MS = 100;
+const BOTH_LANES = ['light', 'media'];
 const KNOWN_RUNS = 100;
 const KEPT_STORES = 8;
 
@@ -66,6 +70,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const queuePool = createPool(options.url, 'owner', { max: 4, name: 'queue' });
   queuePool.on('connect', (client) => client.on('error', () => {})); // reported by the query that meets it
   const ledger = createLedger(pool);
+  const tags = options.tags ?? BOTH_LANES;
   const objects = options.objects ?? localObjects(options.assetsDir);
   const db = createDatabase(pool);
   const plans = new Map<string, RunPlan>();
@@ -103,7 +108,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   async function begin(): Promise<void> {
     life = await beginLife(
       options.url,
-      { id: randomUUID(), name: `${os.hostname()}:${process.pid}`, facts: factsNow() },
+      { id: randomUUID(), name: `${os.hostname()}:${process.pid}`, facts: factsNow(), tags },
       {
         cancelled(runId) {
           for (const { claimed, abort } of held.values()) if (claimed.run.id === runId) abort.abort();
@@ -162,12 +167,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   async function look(): Promise<void> {
     for (const { run_id } of await ledger.reap()) changed.add(run_id);
     for (const { run_id } of await ledger.disown(life.id, [...held.keys()])) changed.add(run_id);
-    for (const { lane } of await ledger.due()) lanes[lane as keyof typeof lanes]?.poke();
+    for (const { lane } of await ledger.due()) lanes[lane]?.poke();
+    for (const tag of tags) if (!BOTH_LANES.includes(tag)) lanes[tag]!.poke(); // nobody wakes them but these looks and their first wake-up
   }
 
   // ---------------------------------------------------------------- lanes
 
-  function createLane(name: 'light' | 'media', slots: number) {
+  function createLane(name: string, slots: number) {
     let active = 0;
     let wanted = false;
     let isClaiming = false;
@@ -219,10 +225,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     };
   }
 
-  const lanes = {
-    light: createLane('light', options.slots?.light ?? LIGHT_SLOTS),
-    media: createLane('media', options.slots?.media ?? mediaSlots(os.availableParallelism())),
-  };
+  const slotsOf = (tag: string) =>
+    tag === 'light'
+      ? (options.slots?.light ?? LIGHT_SLOTS)
+      : (options.slots?.media ?? mediaSlots(os.availableParallelism()));
+  const lanes: Record<string, ReturnType<typeof createLane>> = Object.fromEntries(
+    tags.map((tag) => [tag, createLane(tag, slotsOf(tag))]),
+  );
 
   /** A strand, and the light ones that follow it directly. */
   async function follow(first: Claimed): Promise<void> {
@@ -246,12 +255,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           progress(fraction, note) {
             hold.report = { progress: fraction, note };
           },
-          room: () => ({
-            light: lanes.light.room(),
-            media: lanes.media.room(),
-            [claimed.strand.lane]: lanes[claimed.strand.lane as keyof typeof lanes].room() + 1,
-          }),
-          mayChain: () => !isStopping && isLive() && performance.now() - began < CHAIN_MS,
+          room: () =>
+            Object.fromEntries(
+              Object.entries(lanes).map(([name, lane]) => [name, lane.room() + (name === claimed.strand.lane ? 1 : 0)]),
+            ),
+          mayChain: () => lanes.light !== undefined && !isStopping && isLive() && performance.now() - began < CHAIN_MS,
         };
         const end = await carryStrand(host, claimed, plan, hands, begun);
         if (end.kind === 'settled') {
@@ -263,7 +271,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             setImmediate(announceSoon);
           }
         }
-        if (end.kind !== 'lost') for (const lane of end.lanes) lanes[lane as keyof typeof lanes]?.poke();
+        if (end.kind !== 'lost') for (const lane of end.lanes) lanes[lane]?.poke();
       } catch (error) {
         options.log('A step failed on our side.', {
           run: claimed.run.number,

@@ -100,7 +100,7 @@ function superviseWorker(env: NodeJS.ProcessEnv, say: (line: string) => void): W
     const startedAt = Date.now();
     child = spawn(process.execPath, [SMALL_NURSERY, path.join(root, 'runtime/main.ts')], {
       cwd: root,
-      env: { ...env, DATABASE_URL: 'later' },
+      env: { SPLICEBOARD_DRAIN_SECONDS: '3', ...env, DATABASE_URL: 'later' },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true, // Ctrl-C reaches us, and we tell it
     });

@@ -1,4 +1,4 @@
-/** A worker of the tests as a process of its own, to be killed: node tests/runtime/kill-worker.ts */
+/** A worker of the tests as a process of its own, to be killed or drained: node tests/runtime/kill-worker.ts */
 import os from 'node:os';
 import path from 'node:path';
 import { objectsFrom } from '../../runtime/assets.ts';
@@ -10,7 +10,7 @@ import { createSandbox } from '../../runtime/sandbox/sandbox.ts';
 import { startWorker } from '../../runtime/worker.ts';
 import { markingMedia, postsHost } from './marks.ts';
 
-const { TEST_URL: url = '', TEST_FOLDER: folder = '', TEST_MS = '60' } = process.env;
+const { TEST_URL: url = '', TEST_FOLDER: folder = '', TEST_MS = '60', TEST_DRAIN_MS = '3000' } = process.env;
 const assetsDir = path.join(folder, 'assets');
 const cacheDir = path.join(os.tmpdir(), 'spliceboard-test-cache');
 const sandbox = await createSandbox({ cacheDir, spare: false });
@@ -18,7 +18,7 @@ const catalogue = await loadCatalogue({ sandbox, dir: path.join(import.meta.dirn
 const fetcher = createFetcher();
 const capabilities = [markingMedia(path.join(folder, 'marks'), { ms: Number(TEST_MS) }), httpCapability({ fetcher })];
 const posts = postsHost(path.join(folder, 'posts'));
-await startWorker({
+const worker = await startWorker({
   url,
   assetsDir,
   objects: await objectsFrom(assetsDir, process.env),
@@ -29,4 +29,7 @@ await startWorker({
   fetcher,
   faults: NO_FAULTS,
   log: () => {},
+});
+process.once('SIGTERM', () => {
+  void worker.stop(Number(TEST_DRAIN_MS)).then(() => process.exit(0));
 });
