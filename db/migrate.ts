@@ -27,8 +27,11 @@ export function migrations(): Migration[] {
     }));
 }
 
-/** Gives back the names of the migrations that were applied now. Throws `DatabaseError` with the sentence to show. */
-export async function migrate(url: string): Promise<string[]> {
+/**
+ * Gives back the names of the migrations that were applied now. `only`: those of a backup, before its rows are filled in.
+ * Throws `DatabaseError` with the sentence to show.
+ */
+export async function migrate(url: string, options: { only?: readonly number[] } = {}): Promise<string[]> {
   await prepareRoles(url);
   const known = migrations();
   const client = new pg.Client(clientConfig(url, 'owner', 'migrate'));
@@ -51,7 +54,7 @@ export async function migrate(url: string): Promise<string[]> {
     await migrateQueue(url);
     const applied: string[] = [];
     for (const migration of known) {
-      if (done.has(migration.number)) continue;
+      if (done.has(migration.number) || options.only?.includes(migration.number) === false) continue;
       await apply(client, migration);
       applied.push(migration.name);
     }

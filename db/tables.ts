@@ -103,6 +103,7 @@ export type Tables = {
     afresh: Generated<string[]>;
     started_by: OrNull<string>;
     started_at: Instant;
+    restored_at: InstantOrNull;
     ended_at: InstantOrNull;
     open: Generated<number>;
     troubles: Generated<number>;
