@@ -56,6 +56,11 @@ export class AssetMissing extends Error {
   }
 }
 
+/** The store cannot be used as it is set; `message` is the one sentence to show. */
+export class StoreError extends Error {
+  override name = 'StoreError';
+}
+
 /** The store's bytes are not those that were put there, or are gone. */
 export class AssetDamaged extends Error {
   readonly code = 'ASSET_DAMAGED';

@@ -33,7 +33,7 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { AssetDamaged, moveDurably, type Objects } from './assets.ts';
+import { AssetDamaged, moveDurably, type Objects, StoreError } from './assets.ts';
 
 export type S3Settings = {
   bucket: string;
@@ -59,11 +59,11 @@ export function s3SettingsFrom(environment: NodeJS.ProcessEnv): S3Settings {
   const at = (name: string) => environment[`SPLICEBOARD_S3_${name}`] || null;
   const [accessKeyId, secretAccessKey] = [at('ACCESS_KEY'), at('SECRET_KEY')];
   if ((accessKeyId === null) !== (secretAccessKey === null)) {
-    throw new Error('Set both SPLICEBOARD_S3_ACCESS_KEY and SPLICEBOARD_S3_SECRET_KEY, or neither.');
+    throw new StoreError('Set both SPLICEBOARD_S3_ACCESS_KEY and SPLICEBOARD_S3_SECRET_KEY, or neither.');
   }
   const endpoint = at('ENDPOINT');
   if (endpoint !== null && !URL.canParse(endpoint)) {
-    throw new Error('SPLICEBOARD_S3_ENDPOINT is not an address such as https://s3.example.org.');
+    throw new StoreError('SPLICEBOARD_S3_ENDPOINT is not an address such as https://s3.example.org.');
   }
   return {
     bucket: at('BUCKET')!,
@@ -177,7 +177,7 @@ export function s3Objects(root: string, settings: S3Settings): Objects {
             : status === 403 || status === 401
               ? 'it refused the keys'
               : `it does not answer (${message || name})`;
-        throw new Error(
+        throw new StoreError(
           `The bucket ${Bucket} at ${settings.endpoint ?? 'AWS'} cannot be used: ${why}. Check the SPLICEBOARD_S3_ settings.`,
           { cause: error },
         );

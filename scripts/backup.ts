@@ -21,7 +21,7 @@ import * as z from 'zod';
 import { type BackupTable, beginRestore, openSnapshot, stateOf } from '../db/backup.ts';
 import { checkDatabase, DatabaseError } from '../db/connect.ts';
 import { migrate, migrations } from '../db/migrate.ts';
-import { AssetDamaged, objectsFrom } from '../runtime/assets.ts';
+import { AssetDamaged, objectsFrom, StoreError } from '../runtime/assets.ts';
 import { CommandError } from './client.ts';
 import { openDataFolder, ownerOf, StartError } from './data-folder.ts';
 import { runningPostgres, startPostgres } from './postgres.ts';
@@ -83,7 +83,12 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof DatabaseError || error instanceof StartError || error instanceof AssetDamaged) {
+    if (
+      error instanceof DatabaseError ||
+      error instanceof StartError ||
+      error instanceof AssetDamaged ||
+      error instanceof StoreError
+    ) {
       throw new CommandError(error.message, null, { cause: error });
     }
     if (error instanceof TarError) throw new CommandError(`The file ${error.message}.`, null, { cause: error });

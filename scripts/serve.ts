@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { checkDatabase, DatabaseError } from '../db/connect.ts';
 import { requireSchema } from '../db/migrate.ts';
+import { StoreError } from '../runtime/assets.ts';
 import { ensureLocalOwner, makeOwnerLink, startServer } from '../server/main.ts';
 import { EDITOR } from './build-editor.ts';
 
@@ -44,6 +45,6 @@ try {
     });
   }
 } catch (error) {
-  console.error(error instanceof DatabaseError ? error.message : error);
+  console.error(error instanceof DatabaseError || error instanceof StoreError ? error.message : error);
   process.exit(1);
 }
