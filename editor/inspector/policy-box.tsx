@@ -57,25 +57,6 @@ export function PolicyBox({ node, manifest, disabled }: PolicyBoxProps) {
             </div>
           </div>
         ))}
-        <div className="f2" data-field="policy.tag">
-          <div className="f2-label">
-            <label htmlFor={`${id}-tag`}>Only on workers with the tag</label>
-          </div>
-          <div className="f2-control">
-            <span className={`in sm ${disabled ? 'off' : ''}`}>
-              <DraftInput
-                id={`${id}-tag`}
-                value={policy.tag ?? ''}
-                disabled={disabled}
-                placeholder={manifest.tag ?? 'any'}
-                onCommit={(text) => {
-                  const tag = WorkerTag.safeParse(text.trim());
-                  if (tag.success || text.trim() === '') change('tag', tag.data);
-                }}
-              />
-            </span>
-          </div>
-        </div>
         <div className="f2" data-field="policy.growth">
           <div className="f2-label">
             <span>Further waits</span>
@@ -114,6 +95,25 @@ export function PolicyBox({ node, manifest, disabled }: PolicyBoxProps) {
             </div>
           </div>
         )}
+        <div className="f2" data-field="policy.tag">
+          <div className="f2-label">
+            <label htmlFor={`${id}-tag`}>Only on workers with the tag</label>
+          </div>
+          <div className="f2-control">
+            <span className={`in sm ${disabled ? 'off' : ''}`}>
+              <DraftInput
+                id={`${id}-tag`}
+                value={policy.tag ?? ''}
+                disabled={disabled}
+                placeholder={manifest.tag ?? 'any'}
+                onCommit={(text) => {
+                  const tag = WorkerTag.safeParse(text.trim());
+                  if (tag.success || text.trim() === '') change('tag', tag.data);
+                }}
+              />
+            </span>
+          </div>
+        </div>
       </div>
     </details>
   );
