@@ -48,7 +48,7 @@ test('runs of a backup go on where it is restored, and what was posted before or
   const target = stack.adopt(await testDatabase({ empty: true }), (open) => open.close());
   const file = path.join(bench.folder, 'posts');
   const steps = path.join(bench.folder, 'marks');
-  const capabilities = [markingMedia(steps, { ms: 4_000 })];
+  const capabilities = [markingMedia(steps, { ms: 3_000 })];
   const internalHosts = [postsHost(file)];
   await bench.worker({ capabilities, internalHosts });
 
@@ -71,7 +71,7 @@ test('runs of a backup go on where it is restored, and what was posted before or
   );
   const sleeps = await bench.start(
     graphOf(
-      ['numbers { "count": 1, "prefix": "slept " }', 'nap:flow.delay {"amount":0.15}', 'post'],
+      ['numbers { "count": 1, "prefix": "slept " }', 'nap:flow.delay {"amount":0.09}', 'post'],
       ['numbers.items > nap.item', 'nap.item > post.text'],
     ),
   );
@@ -241,18 +241,21 @@ test('a running installation moves to another folder, and to a server with an S3
   const handle = openSync(damaged, 'r+');
   writeSync(handle, 'Thongs', at);
   closeSync(handle);
-  for (const [broken, says] of [
+  const refusals = [
     [cut, 'not whole'],
     [damaged, 'not what its name says'],
     [note, 'not a backup'],
-  ] as const) {
-    const empty = stack.adopt(await testDatabase({ empty: true }), (opened) => opened.close());
-    const into = path.join(folder, 'refused');
-    const refused = await spliceboardWith({ DATABASE_URL: empty.url }, into, 'restore', broken);
-    expect(refused.err).toContain(says);
-    expect(refused.code).toBe(1);
-    expect(existsSync(path.join(into, 'assets', 'objects'))).toBe(false);
-    const tables = await empty.admin.query(`select to_regclass('workspace') is null as bare`);
-    if (!tables.rows[0].bare) expect((await empty.admin.query('select from workspace')).rowCount).toBe(0);
-  }
+  ] as const;
+  await Promise.all(
+    refusals.map(async ([broken, says], index) => {
+      const empty = stack.adopt(await testDatabase({ empty: true }), (opened) => opened.close());
+      const into = path.join(folder, `refused-${index}`);
+      const refused = await spliceboardWith({ DATABASE_URL: empty.url }, into, 'restore', broken);
+      expect(refused.err).toContain(says);
+      expect(refused.code).toBe(1);
+      expect(existsSync(path.join(into, 'assets', 'objects'))).toBe(false);
+      const tables = await empty.admin.query(`select to_regclass('workspace') is null as bare`);
+      if (!tables.rows[0].bare) expect((await empty.admin.query('select from workspace')).rowCount).toBe(0);
+    }),
+  );
 }, 180_000);
