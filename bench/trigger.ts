@@ -3,16 +3,12 @@
  * stops when the last accepted run has ended. The server, the worker and PostgreSQL are processes of their own. Beside it
  * the queue alone, with the same load: a job per step that saves its output and adds the next.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import net from 'node:net';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from '../scripts/client.ts';
 import type { Bench } from './main.ts';
 import { openQueue } from './shared/floors.ts';
-import { chainOf, type Ground, median, openGround } from './shared/ground.ts';
+import { chainOf, median, openGround } from './shared/ground.ts';
+import { openHook } from './shared/hook.ts';
 
 const STEPS = 3;
 const RUNS = 600;
@@ -29,68 +25,14 @@ async function underLoad(count: number, work: (index: number) => Promise<void>):
   );
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-async function startServer(ground: Ground): Promise<{ url: string; data: string; end(): Promise<void> }> {
-  const data = path.join(ground.folder, 'data');
-  mkdirSync(data);
-  const port = await freePort();
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [path.join(path.dirname(import.meta.dirname), 'scripts/serve.ts')],
-    {
-      env: {
-        ...process.env,
-        DATABASE_URL: ground.postgres.url,
-        SPLICEBOARD_DATA: data,
-        SPLICEBOARD_PORT: String(port),
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const url = await new Promise<string>((resolve, reject) => {
-    let said = '';
-    child.stdout!.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      const found = /listens at (\S+)/.exec(said)?.[1];
-      if (found) resolve(found);
-    });
-    child.once('exit', () => reject(new Error('The server of the bench ended.')));
-  });
-  return {
-    url,
-    data,
-    async end() {
-      child.kill('SIGTERM');
-      await exited;
-    },
-  };
-}
-
 export const bench: Bench = {
   title: 'Finished runs per second of three Code nodes under webhook load, against the queue alone',
   async run({ say, args }) {
     const rounds = Number(args[0] ?? ROUNDS);
     await using ground = await openGround(say);
-    const server = await startServer(ground);
     const worker = await ground.worker();
     const queue = await openQueue(ground, { concurrency: 4 });
-    const { api, workspaceId } = await connect({ url: server.url, data: server.data });
-    const [brand] = await api.brands.list.query({ workspaceId });
-    const graph = chainOf(STEPS);
-    graph.nodes[0]!.config = { mostPerMinute: 60_000 };
-    const { id: pipelineId } = await api.pipelines.create.mutate({ workspaceId, name: 'Trigger', graph });
-    await api.pipelines.publish.mutate({ workspaceId, pipelineId, revision: 0 });
-    const status = await api.triggers.turnOn.mutate({ workspaceId, pipelineId, brandId: brand!.id });
-    const url = status.triggers[0]!.url!;
+    const hook = await openHook(ground, chainOf(STEPS));
     const product: number[] = [];
     const floor: number[] = [];
     const durations: number[] = [];
@@ -107,7 +49,7 @@ export const bench: Bench = {
       const from = performance.now();
       await underLoad(RUNS, async (index) => {
         const at = Date.now();
-        const reply = await fetch(url, {
+        const reply = await fetch(hook.url, {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify({ nonce: `${nonce}-${index}` }),
@@ -153,7 +95,7 @@ export const bench: Bench = {
     }
     await queue.close();
     await worker.stop();
-    await server.end();
+    await hook.end();
     durations.sort((a, b) => a - b);
     const p99 = durations[Math.floor(0.99 * (durations.length - 1))]!;
     const share = median(product) / median(floor);

@@ -5,6 +5,7 @@
 import pg from 'pg';
 import { clientConfig } from './connect.ts';
 import type { StoredValue } from './values.ts';
+import type { Writer } from './writer.ts';
 
 export type LedgerStep = {
   node: string;
@@ -107,6 +108,10 @@ export type Advance = Omit<Settlement, 'known' | 'tokens'> & {
   room: Record<string, number>;
   /** Whether the chained strand's inputs are read; else the worker has them. */
   loads: boolean;
+  /** What the chained strand is called, of those taken by `strandIds`; null: as it comes. */
+  nextId?: number | null;
+  /** The corrections of the step are not known: where there are any, nothing is written. */
+  unaware?: boolean;
 };
 /** A chained strand whose inputs the worker has itself. */
 export type Taken = { strand: { id: number; beganAt: string }; overrides: Claimed['overrides'] };
@@ -124,6 +129,16 @@ function mayRepeat(error: unknown): boolean {
   return code === '40P01' || code === '40001';
 }
 
+async function repeated<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt >= 5 || !mayRepeat(error)) throw error;
+    }
+  }
+}
+
 type Advancing = {
   lease: Lease;
   runId: string;
@@ -131,9 +146,15 @@ type Advancing = {
   resolve(result: AdvanceResult | null): void;
   reject(error: unknown): void;
 };
-/** Settlements of a worker on their way at one time, and how many of those that wait go together. */
-const MOST_SENDING = 2;
+/** Settlements on their way at one time down one connection, and how many of those that wait go together. */
+const MOST_SENDING = 4;
 const MOST_TOGETHER = 16;
+/** A way that settlements take one behind the other. */
+type Way = {
+  waiting: Advancing[];
+  sending: number;
+  query(name: string, sql: string, values: unknown[]): Promise<unknown[]>;
+};
 
 const argumentsOf = ({ lease, runId, advance }: Advancing): unknown[] => [
   lease.workspaceId,
@@ -150,41 +171,49 @@ const argumentsOf = ({ lease, runId, advance }: Advancing): unknown[] => [
   advance.room,
   advance.chain,
   advance.loads,
+  advance.nextId ?? null,
+  advance.unaware === true,
 ];
 
-export function createLedger(pool: pg.Pool) {
-  async function call<T>(name: string, sql: string, values: unknown[]): Promise<T[]> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const { rows } = await pool.query<{ value: T }>({ name, text: sql, values });
-        return rows.map((row) => row.value);
-      } catch (error) {
-        if (attempt >= 5 || !mayRepeat(error)) throw error;
-      }
-    }
-  }
+/** Those of one run always go down the same way of `writers`, so that they are written in the order of their calls. */
+export function createLedger(pool: pg.Pool, writers: readonly Writer[] = []) {
+  const call = <T>(name: string, sql: string, values: unknown[]): Promise<T[]> =>
+    repeated(async () => {
+      const { rows } = await pool.query<{ value: T }>({ name, text: sql, values });
+      return rows.map((row) => row.value);
+    });
   const one = async <T>(name: string, sql: string, values: unknown[]): Promise<T> =>
     (await call<T>(name, sql, values))[0] as T;
 
-  const advances: Advancing[] = [];
-  let sending = 0;
-  function sendAdvances(): void {
-    if (advances.length === 0 || sending >= MOST_SENDING) return;
-    const batch = advances.splice(0, MOST_TOGETHER);
-    sending += 1;
-    void (batch.length === 1 ? advanceOne(batch[0]!) : advanceMany(batch)).finally(() => {
-      sending -= 1;
-      sendAdvances();
+  const ways: Way[] = writers.map((writer) => ({
+    waiting: [],
+    sending: 0,
+    query: (name, sql, values) =>
+      repeated(async () => {
+        const rows = await writer.query<{ value: unknown }>({ name, text: sql, values });
+        return rows.map((row) => row.value);
+      }),
+  }));
+  if (ways.length === 0) ways.push({ waiting: [], sending: 0, query: call });
+  const wayOf = (runId: string) => ways[Number.parseInt(runId.slice(-2), 16) % ways.length]!;
+
+  function sendAdvances(way: Way): void {
+    if (way.waiting.length === 0 || way.sending >= MOST_SENDING) return;
+    const batch = way.waiting.splice(0, MOST_TOGETHER);
+    way.sending += 1;
+    void (batch.length === 1 ? advanceOne(way, batch[0]!) : advanceMany(way, batch)).finally(() => {
+      way.sending -= 1;
+      sendAdvances(way);
     });
   }
 
-  async function advanceOne(one: Advancing): Promise<void> {
+  async function advanceOne(way: Way, one: Advancing): Promise<void> {
     try {
-      const [answer] = await call<AdvanceResult | null>(
+      const [answer] = (await way.query(
         'advance',
-        'select ledger_advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as value',
+        'select ledger_advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) as value',
         argumentsOf(one).map((value) => (typeof value === 'object' && value !== null ? text(value) : value)),
-      );
+      )) as (AdvanceResult | null)[];
       one.resolve(answer ?? null);
     } catch (error) {
       if ((error as { code?: string }).code === LEASE_LOST) one.resolve(null);
@@ -192,24 +221,48 @@ export function createLedger(pool: pg.Pool) {
     }
   }
 
-  async function advanceMany(batch: Advancing[]): Promise<void> {
+  async function advanceMany(way: Way, batch: Advancing[]): Promise<void> {
     batch.sort((a, b) => (a.runId < b.runId ? -1 : a.runId > b.runId ? 1 : 0));
     let answers: (AdvanceResult | null)[];
     try {
-      answers = await call<AdvanceResult | null>('advance-many', 'select ledger_advance_many($1) as value', [
+      answers = (await way.query('advance-many', 'select ledger_advance_many($1) as value', [
         text(batch.map(argumentsOf)),
-      ]);
+      ])) as (AdvanceResult | null)[];
     } catch {
       // nothing of it was written; each alone, so that one's fault is not the others'
-      await Promise.all(batch.map(advanceOne));
+      await Promise.all(batch.map((one) => advanceOne(way, one)));
       return;
     }
     for (const [index, one] of batch.entries()) one.resolve(answers[index] ?? null);
   }
 
   return {
-    claim: (lane: string, worker: string, most: number, known: string[]) =>
-      call<Claimed>('claim', 'select ledger_claim($1, $2, $3, $4) as value', [lane, worker, most, known]),
+    /** Brands take turns: `after` had the last one of this worker. */
+    claim: (lane: string, worker: string, most: number, known: string[], after: string | null = null) =>
+      call<Claimed>('claim', 'select ledger_claim($1, $2, $3, $4, $5) as value', [lane, worker, most, known, after]),
+
+    /** Lets held runs go whose pipeline has room for them by now; gives back which. */
+    async letGo(): Promise<string[]> {
+      const gone: string[] = [];
+      for (;;) {
+        const { rows } = await pool.query<{ workspace_id: string; run_id: string }>({
+          name: 'next-held',
+          text: 'select workspace_id, run_id from door.next_held()',
+        });
+        const [next] = rows;
+        if (!next) return gone;
+        const values = [next.workspace_id, next.run_id];
+        if (!(await one<boolean>('let-go', 'select ledger_let_go($1, $2) as value', values))) return gone; // another did
+        gone.push(next.run_id);
+      }
+    },
+
+    /** Names for strands that are chained before the database has answered. */
+    async strandIds(count: number): Promise<number[]> {
+      return call<number>('strand-ids', `select nextval('strand_id_seq') as value from generate_series(1, $1)`, [
+        count,
+      ]);
+    },
 
     /** What started a run: { node, kind, event, sample }, or null. */
     triggerOf: (workspaceId: string, runId: string) =>
@@ -241,8 +294,9 @@ export function createLedger(pool: pg.Pool) {
      */
     advance: (lease: Lease, runId: string, advance: Advance): Promise<AdvanceResult | null> =>
       new Promise((resolve, reject) => {
-        advances.push({ lease, runId, advance, resolve, reject });
-        sendAdvances();
+        const way = wayOf(runId);
+        way.waiting.push({ lease, runId, advance, resolve, reject });
+        sendAdvances(way);
       }),
 
     /** `until` null: ready at once; 'infinity': until it is woken. `counts: false` gives the attempt back. */

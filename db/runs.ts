@@ -9,6 +9,8 @@ export type StartRun = {
   version: number | null;
   brandId: string;
   graph: unknown;
+  /** The graph has limits. */
+  isLimited?: boolean;
   plan: unknown;
   /** node type → { version, digest } */
   pins: unknown;
@@ -46,7 +48,9 @@ export async function startRun(tx: WorkspaceTx, run: StartRun): Promise<{ runId:
     }))
     .returning(['id', 'number'])
     .executeTakeFirstOrThrow();
+  if (run.isLimited) await sql`select ledger_rank(${row.id})`.execute(tx);
   await addStrands(tx, row.id, run.first);
+  if (run.isLimited) await sql`select ledger_hold(${row.id})`.execute(tx);
   return { runId: row.id, number: row.number };
 }
 

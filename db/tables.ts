@@ -109,6 +109,10 @@ export type Tables = {
     troubles: Generated<number>;
     trigger: JsonOrNull;
     started_how: OrNull<string>;
+    priority: Generated<number>;
+    gate: OrNull<string>;
+    at_once: OrNull<number>;
+    is_held: Generated<boolean>;
   };
   worker: {
     id: string;
@@ -123,6 +127,8 @@ export type Tables = {
     id: Generated<number>;
     workspace_id: Generated<string>;
     run_id: string;
+    brand_id: string;
+    priority: Generated<number>;
     node: string;
     prefix: number[];
     lo: OrNull<number>;

@@ -65,6 +65,8 @@ export type RunPlan = {
   kit: BrandKit;
   /** Node id → its manifest with the ports it really has in this graph. */
   manifests: NodeManifests;
+  /** A person's corrections stand in the way of going on without the database's answer. */
+  isCorrected?: boolean;
 };
 
 export type StepHost = {
@@ -94,6 +96,10 @@ export type StrandHold = {
   room(): Record<string, number>;
   /** Whether a light successor may be taken on at once. */
   mayChain(): boolean;
+  /** A name for the strand of a successor that is gone on with before this settlement is answered; null: wait for it. */
+  runOn(): number | null;
+  /** Settles when what was settled before in this chain is written: false where it was not. */
+  behind: Promise<boolean>;
 };
 
 /**
@@ -105,11 +111,15 @@ export type Ahead = {
   beganAt: string;
   facts: Map<string, string>;
   answer: Promise<SandboxResult>;
+  /** The commit that leases it is still on its way: its corrections are not known. */
+  isUnaware: boolean;
   drop(): void;
 };
 
 export type StrandEnd =
   | { kind: 'settled'; ended: boolean; lanes: string[]; chained: Claimed | null; ahead?: Ahead | null }
+  /** Sent; `chained` is gone on with meanwhile. `written` tells whether it was. */
+  | { kind: 'sent'; written: Promise<boolean>; chained: Claimed; ahead: Ahead }
   | { kind: 'released'; lanes: string[] }
   | { kind: 'lost' };
 
@@ -169,6 +179,7 @@ class StrandWork {
   readonly #stores: { assets: AssetStore; values: Values };
   readonly #steps: Map<string, LedgerStep>;
   #ahead: Ahead | null = null;
+  #isUnaware = false;
   readonly #createdAt = performance.now();
   /** Keys this strand promised to make. */
   readonly #promised = new Set<string>();
@@ -187,6 +198,7 @@ class StrandWork {
   async carry(ahead: Ahead | null): Promise<StrandEnd> {
     if (ahead) {
       this.#ahead = ahead;
+      this.#isUnaware = ahead.isUnaware;
       this.#hold.signal.addEventListener('abort', ahead.drop, { once: true });
       if (this.#hold.signal.aborted) ahead.drop();
     }
@@ -508,6 +520,7 @@ class StrandWork {
       chain: goOn === null && this.#hold.mayChain(),
     };
     if (written.steps.some((row) => row.stop)) {
+      if (!(await this.#hold.behind)) return LOST;
       const known = this.#host.known();
       const answer = await this.#host.ledger.settle(this.#lease, { ...written, tokens, known });
       return this.#settled(answer, null);
@@ -522,7 +535,22 @@ class StrandWork {
       tokens: counted,
       room: this.#hold.room(),
       loads: inputs === null,
+      unaware: this.#isUnaware,
     };
+    const nextId = ahead && this.#hold.runOn();
+    if (ahead && nextId !== null) {
+      const answered = this.#host.ledger.advance(this.#lease, this.#claimed.run.id, { ...advance, nextId });
+      const strand = { ...next!, id: nextId, token: 1, attempts: 1, deaths: 0, beganAt: ahead.beganAt };
+      return {
+        kind: 'sent',
+        written: answered.then(async (answer) => {
+          if (answer?.chained) await this.#host.faults.at('step.settled');
+          return Boolean(answer?.chained);
+        }),
+        chained: { strand, run: this.#claimed.run, inputs: inputs!, overrides: [] },
+        ahead: { ...ahead, isUnaware: true },
+      };
+    }
     let answer: AdvanceResult | null = null;
     try {
       answer = await this.#host.ledger.advance(this.#lease, this.#claimed.run.id, advance);
@@ -568,7 +596,7 @@ class StrandWork {
     const facts = new Map<string, string>();
     const answer = work.#execute(plugin, item, 'run', item.inputs, facts, {});
     answer.catch(() => {}); // met by whoever goes on with it
-    return { path, beganAt, facts, answer, drop: () => abort.abort('dropped') };
+    return { path, beganAt, facts, answer, isUnaware: false, drop: () => abort.abort('dropped') };
   }
 
   async #settled(
@@ -601,6 +629,7 @@ class StrandWork {
   }
 
   async #release(how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
+    if (!(await this.#hold.behind)) return LOST;
     const isOurs = await this.#host.ledger.release(this.#lease, how);
     return isOurs ? { kind: 'released', lanes: how.until === null ? [this.#claimed.strand.lane] : [] } : LOST;
   }

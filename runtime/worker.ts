@@ -14,6 +14,7 @@ import os from 'node:os';
 import { Logger, type Runner, run as startRunner } from 'graphile-worker';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.ts';
+import { createWriter } from '../db/writer.ts';
 import type { BrandKit } from '../nodes/contract.ts';
 import { localObjects, type Objects } from './assets.ts';
 import type { Graph } from './graph/graph.ts';
@@ -60,16 +61,28 @@ const mediaSlots = (processors: number) => Math.min(processors, Math.max(2, Math
 /** Light steps that follow one another run on without the queue this long while others of the lane wait. */
 const CHAIN_MS = 100;
 const BOTH_LANES = ['light', 'media'];
+/** Connections that settlements are sent down, each run's always down the same. */
+const WRITERS = 2;
+/** Settlements of one chain whose answers have not come. */
+const MOST_BEHIND = 4;
+const IDS = 256;
 const KNOWN_RUNS = 100;
 const KEPT_STORES = 8;
 
-type Held = { claimed: Claimed; abort: AbortController; report: { progress: number; note: string | null } | null };
+type Held = {
+  claimed: Claimed;
+  abort: AbortController;
+  report: { progress: number; note: string | null } | null;
+  /** The commit that leases it has been answered. */
+  isSure: boolean;
+};
 
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const pool = createPool(options.url, 'app', { max: 10, name: 'worker' });
   const queuePool = createPool(options.url, 'owner', { max: 4, name: 'queue' });
   queuePool.on('connect', (client) => client.on('error', () => {})); // reported by the query that meets it
-  const ledger = createLedger(pool);
+  const writers = Array.from({ length: WRITERS }, () => createWriter(options.url, 'app', 'settle'));
+  const ledger = createLedger(pool, writers);
   const tags = options.tags ?? BOTH_LANES;
   const objects = options.objects ?? localObjects(options.assetsDir);
   const db = createDatabase(pool);
@@ -152,10 +165,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       return beginAgain();
     }
     lastBeat = began;
-    const leases = [...held.values()].map(({ claimed }) => ({
-      strand: claimed.strand.id,
-      token: claimed.strand.token,
-    }));
+    const leases = [...held.values()]
+      .filter(({ isSure }) => isSure)
+      .map(({ claimed }) => ({
+        strand: claimed.strand.id,
+        token: claimed.strand.token,
+      }));
     for (const strand of await life.lostOf(leases)) held.get(strand)?.abort.abort();
     const facts = factsNow();
     if (JSON.stringify(facts) !== described) {
@@ -167,6 +182,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   async function look(): Promise<void> {
     for (const { run_id } of await ledger.reap()) changed.add(run_id);
     for (const { run_id } of await ledger.disown(life.id, [...held.keys()])) changed.add(run_id);
+    for (const runId of await ledger.letGo()) changed.add(runId);
     for (const { lane } of await ledger.due()) lanes[lane]?.poke();
     for (const tag of tags) if (!BOTH_LANES.includes(tag)) lanes[tag]!.poke(); // nobody wakes them but these looks and their first wake-up
   }
@@ -177,6 +193,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     let active = 0;
     let wanted = false;
     let isClaiming = false;
+    /** The brand that had the last turn. */
+    let served: string | null = null;
     const idle: (() => void)[] = [];
 
     /** One claim at a time, for as many as there is room: those that end meanwhile are made good together. */
@@ -186,7 +204,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         while (wanted && active < slots && !isStopping && isLive()) {
           wanted = false;
           const room = slots - active;
-          const found = await ledger.claim(name, life.id, room, host.known());
+          const found = await ledger.claim(name, life.id, room, host.known(), served);
+          served = found.at(-1)?.run.brandId ?? served;
           for (const claimed of found) void carry(claimed);
           if (found.length === room) wanted = true; // there may be more
         }
@@ -233,21 +252,51 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     tags.map((tag) => [tag, createLane(tag, slotsOf(tag))]),
   );
 
-  /** A strand, and the light ones that follow it directly. */
+  const ids: number[] = [];
+  let areIdsComing = false;
+  function strandId(): number | null {
+    if (ids.length < IDS / 2 && !areIdsComing) {
+      areIdsComing = true;
+      ledger
+        .strandIds(IDS)
+        .then(
+          (more) => ids.push(...more),
+          () => {}, // without them each settlement is waited for
+        )
+        .finally(() => {
+          areIdsComing = false;
+        });
+    }
+    return ids.shift() ?? null;
+  }
+
+  /**
+   * A strand, and the light ones that follow it directly. Where the next one is computed already, its settlement is sent
+   * behind that of this one without waiting for the answer; once one of them is not written, none behind it is.
+   */
   async function follow(first: Claimed): Promise<void> {
     const began = performance.now();
     let next: Claimed | null = first;
     let ahead: Ahead | null = null;
+    let behind: Promise<boolean> = Promise.resolve(true);
+    let waiting = 0;
+    let isBroken = false;
     while (next) {
       const claimed: Claimed = next;
       next = null;
       const plan = planOf(claimed);
-      const hold: Held = { claimed, abort: new AbortController(), report: null };
+      const hold: Held = { claimed, abort: new AbortController(), report: null, isSure: waiting === 0 };
       held.set(claimed.strand.id, hold);
       changed.add(claimed.run.id);
+      const before: Promise<boolean> = behind;
+      void before.then((isWritten) => {
+        hold.isSure = isWritten;
+        if (!isWritten) hold.abort.abort();
+      });
+      const begun: Ahead | null = ahead;
+      ahead = null;
+      let sent: Promise<boolean> | null = null;
       try {
-        const begun: Ahead | null = ahead;
-        ahead = null;
         const hands: StrandHold = {
           workerId: life.id,
           signal: hold.abort.signal,
@@ -260,30 +309,81 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
               Object.entries(lanes).map(([name, lane]) => [name, lane.room() + (name === claimed.strand.lane ? 1 : 0)]),
             ),
           mayChain: () => lanes.light !== undefined && !isStopping && isLive() && performance.now() - began < CHAIN_MS,
+          runOn: () => (isBroken || waiting >= MOST_BEHIND || plan.isCorrected ? null : strandId()),
+          behind: before,
         };
         const end = await carryStrand(host, claimed, plan, hands, begun);
-        if (end.kind === 'settled') {
+        if (end.kind === 'sent') {
+          sent = end.written;
+          waiting += 1;
+          next = end.chained;
+          ahead = end.ahead;
+        } else if (end.kind === 'settled') {
           next = end.chained;
           ahead = end.ahead ?? null;
           if (end.ended) {
             plans.delete(claimed.run.id);
             changed.add(claimed.run.id);
             setImmediate(announceSoon);
+            if (plan.graph.limits?.atOnce !== undefined) letNextGo();
           }
-        }
-        if (end.kind !== 'lost') for (const lane of end.lanes) lanes[lane]?.poke();
+        } else if (end.kind === 'lost' && begun?.isUnaware) await refused(claimed, plan);
+        if (end.kind === 'settled' || end.kind === 'released') for (const lane of end.lanes) lanes[lane]?.poke();
       } catch (error) {
-        options.log('A step failed on our side.', {
-          run: claimed.run.number,
-          node: claimed.strand.node,
-          error: String((error as Error)?.stack ?? error),
-        });
-        await giveBack(claimed, error);
+        await failed(claimed, error);
       } finally {
-        held.delete(claimed.strand.id);
         changed.add(claimed.run.id);
+        if (sent === null) held.delete(claimed.strand.id);
       }
+      if (sent === null) continue;
+      const isUnaware = begun?.isUnaware === true;
+      behind = sent.then(
+        async (isWritten) => {
+          if (!isWritten && (await before) && isUnaware) await refused(claimed, plan);
+          return isWritten;
+        },
+        async (error) => {
+          await failed(claimed, error);
+          return false;
+        },
+      );
+      behind = behind.then((isWritten) => {
+        waiting -= 1;
+        if (!isWritten) isBroken = true;
+        held.delete(claimed.strand.id);
+        return isWritten;
+      });
     }
+    await behind;
+  }
+
+  /** What was sent without knowing the step's corrections was not written: it is claimed again, and told of them. */
+  async function refused(claimed: Claimed, plan: RunPlan): Promise<void> {
+    plan.isCorrected = true;
+    const { run, strand } = claimed;
+    const lease = { workspaceId: run.workspaceId, strand: strand.id, worker: life.id, token: strand.token };
+    await ledger.release(lease, { until: null, why: null, counts: false }).catch(() => {}); // then it is disowned
+    lanes.light?.poke();
+  }
+
+  async function failed(claimed: Claimed, error: unknown): Promise<void> {
+    options.log('A step failed on our side.', {
+      run: claimed.run.number,
+      node: claimed.strand.node,
+      error: String((error as Error)?.stack ?? error),
+    });
+    await giveBack(claimed, error);
+  }
+
+  /** A run that waits for this one's end begins now, not at the next look. */
+  function letNextGo(): void {
+    ledger.letGo().then(
+      (runIds) => {
+        for (const runId of runIds) changed.add(runId);
+        if (runIds.length > 0) for (const lane of Object.values(lanes)) lane.poke();
+      },
+      (error) => options.log('A held run was not let go.', { error: String(error) }), // tried again within a second
+    );
   }
 
   /** A fault of ours: the strand goes back and is tried again a little later, on a connection that works. */
@@ -418,7 +518,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await Promise.all(turns.map((turn) => turn.end()));
       await announce().catch(() => {}); // whoever listens looks every 2 s anyway
       await life.end();
-      await Promise.all([pool.end(), queuePool.end()]);
+      await Promise.all([pool.end(), queuePool.end(), ...writers.map((writer) => writer.end())]);
     },
   };
 }

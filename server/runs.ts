@@ -179,6 +179,7 @@ export const runs = router({
           version: number,
           brandId: brand.id,
           graph,
+          isLimited: graph.limits !== undefined,
           plan,
           pins,
           kit: brand.kit,

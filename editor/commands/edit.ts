@@ -1,5 +1,5 @@
 /** The small edits: a setting, a name, a width, a promoted input, notes, sections, a wire's "leave out failed". */
-import type { GraphInput, GraphNode, Policy } from '../../runtime/graph/graph.ts';
+import type { GraphInput, GraphNode, Limits, Policy } from '../../runtime/graph/graph.ts';
 import type { Size } from '../../runtime/graph/layout.ts';
 import { type Command, newId, nodeById, pick, type Selection, snapped } from './command.ts';
 
@@ -40,6 +40,16 @@ export const setPolicy: Command<{ node: string; policy: { [K in keyof Policy]: P
     const next = parts.length === 0 ? null : (Object.fromEntries(parts) as Policy);
     if (!node || JSON.stringify(node.policy ?? null) === JSON.stringify(next)) return [];
     return [{ op: 'setPolicy', node: id, policy: next }];
+  },
+};
+
+/** Parts that are undefined are not limited; without any part there are no limits. */
+export const setLimits: Command<{ [K in keyof Limits]: Limits[K] | undefined }> = {
+  label: 'Limits changed',
+  perform(graph, limits) {
+    const parts = Object.entries(limits).filter(([, value]) => value !== undefined);
+    const next = parts.length === 0 ? null : (Object.fromEntries(parts) as Limits);
+    return JSON.stringify(graph.limits ?? null) === JSON.stringify(next) ? [] : [{ op: 'setLimits', limits: next }];
   },
 };
 

@@ -12,6 +12,7 @@ import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
 import { Field, Input, Switch } from '../ui/field.tsx';
 import { ago } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
+import { LimitsBox } from './limits-box.tsx';
 import { type TriggerView, useStarts } from './starts.ts';
 import { plannedTime, Times } from './times.tsx';
 
@@ -59,6 +60,7 @@ export function StartsDialog({ onClose }: { onClose: () => void }) {
           />
         </div>
         {Boolean(error ?? loadError) && <ErrorOf error={error ?? loadError} />}
+        <LimitsBox />
         {starts?.triggers.map((trigger) => (
           <TriggerBox key={trigger.id} trigger={trigger} hasPublicUrl={starts.publicUrl} onChanged={again} />
         ))}

@@ -87,6 +87,24 @@ export const GraphNote = z.strictObject({
   size: z.strictObject({ width: z.number().positive(), height: z.number().positive() }),
 });
 
+/**
+ * How many runs of the pipeline go on at one time, and how they stand to others of their brand. A run beyond the limit
+ * waits for the oldest before it to end. Read by the database when a run starts (ledger_rank).
+ */
+export const Limits = z.strictObject({
+  atOnce: z.number().int().min(1).max(100).optional(),
+  /** What is counted together: the runs of one brand, of all brands, or of one brand and one value in the event. */
+  by: z.enum(['brand', 'pipeline', 'key']).optional(),
+  /** Where the value stands in the event of the trigger: `body.customer.id`. */
+  key: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){0,7}$/)
+    .optional(),
+  /** 1 before 0 before -1, within a brand. */
+  priority: z.number().int().min(-1).max(1).optional(),
+});
+export type Limits = z.infer<typeof Limits>;
+
 /** At most 500 nodes and 2,000 edges. `format` is raised by `runtime/graph/migrate.ts`. */
 export const Graph = z.strictObject({
   format: z.literal(1),
@@ -95,6 +113,7 @@ export const Graph = z.strictObject({
   inputs: z.array(GraphInput).max(50),
   sections: z.array(GraphSection).max(100),
   notes: z.array(GraphNote).max(200),
+  limits: Limits.optional(),
 });
 export type Graph = z.infer<typeof Graph>;
 

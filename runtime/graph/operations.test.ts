@@ -85,6 +85,10 @@ const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
     leaveOutFailed: fc.boolean(),
   }),
   fc.record({
+    op: fc.constant('setLimits' as const),
+    limits: fc.option(fc.record({ atOnce: fc.integer({ min: 1, max: 9 }), by: fc.constantFrom('brand', 'pipeline') })),
+  }),
+  fc.record({
     op: fc.constant('setInputs' as const),
     inputs: fc.uniqueArray(
       fc.record({

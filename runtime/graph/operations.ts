@@ -10,7 +10,7 @@
  * removals of what is already gone change nothing; rebasing over nothing changes nothing.
  */
 import * as z from 'zod';
-import { type Graph, GraphEdge, GraphInput, GraphNode, GraphNote, GraphSection, Policy } from './graph.ts';
+import { type Graph, GraphEdge, GraphInput, GraphNode, GraphNote, GraphSection, Limits, Policy } from './graph.ts';
 
 const Id = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/);
 const Position = z.strictObject({ x: z.number(), y: z.number() });
@@ -38,6 +38,8 @@ export const Operation = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('connect'), edge: GraphEdge, index: Index }),
   z.strictObject({ op: z.literal('disconnect'), edge: Id }),
   z.strictObject({ op: z.literal('setEdge'), edge: Id, leaveOutFailed: z.boolean() }),
+  /** `limits` null: none. */
+  z.strictObject({ op: z.literal('setLimits'), limits: Limits.nullable() }),
   z.strictObject({ op: z.literal('setInputs'), inputs: z.array(GraphInput).max(50) }),
   z.strictObject({ op: z.literal('addSection'), section: GraphSection, index: Index }),
   z.strictObject({ op: z.literal('removeSection'), id: Id }),
@@ -193,6 +195,10 @@ export function apply(graph: Graph, operation: Operation): Graph {
       }
       return { ...graph, inputs: operation.inputs };
     }
+    case 'setLimits': {
+      const { limits: _before, ...rest } = graph;
+      return operation.limits === null ? rest : { ...rest, limits: operation.limits };
+    }
     case 'addSection':
       return { ...graph, sections: added(graph.sections, operation.section, operation.index, 'section') };
     case 'removeSection':
@@ -283,6 +289,8 @@ export function invert(graph: Graph, operation: Operation): Operation[] {
     }
     case 'setInputs':
       return [{ op: 'setInputs', inputs: graph.inputs }];
+    case 'setLimits':
+      return [{ op: 'setLimits', limits: graph.limits ?? null }];
     case 'addSection':
       return [{ op: 'removeSection', id: operation.section.id }];
     case 'removeSection': {
@@ -438,6 +446,12 @@ export function rebase(operation: Operation, over: readonly Operation[]): Operat
       }
       const inputs = operation.inputs.filter((input) => !gone.has(input.node));
       return inputs.length === operation.inputs.length ? operation : { ...operation, inputs };
+    }
+    case 'setLimits': {
+      const last = over.findLast((other) => other.op === 'setLimits');
+      return last?.op === 'setLimits' && !same(last.limits, operation.limits)
+        ? refuse('The limits of this pipeline were changed meanwhile.')
+        : operation;
     }
     case 'addSection':
     case 'addNote':

@@ -147,6 +147,7 @@ export async function openBench(options: BenchOptions = {}) {
           version: null,
           brandId: how.brandId ?? home.brandId,
           graph: prepared.graph,
+          isLimited: prepared.graph.limits !== undefined,
           plan: prepared.plan,
           pins: Object.fromEntries(catalogue.manifests.map(({ id, version }) => [id, { version }])),
           kit: how.kit ?? TEST_KIT,

@@ -283,11 +283,16 @@ test('a claim takes no more than was asked for, even by a plan that was made for
   const worker = await addWorker();
   const client = await database.pool('app').connect();
   try {
-    const claim = { name: 'claim two', text: 'select * from door.claim($1, $2, $3)', values: ['light', worker, 2] };
+    const claim = {
+      name: 'claim two',
+      text: 'select * from door.claim($1, $2, $3, null)',
+      values: ['light', worker, 2],
+    };
     for (let time = 0; time < 12; time++) await client.query(claim); // PostgreSQL keeps its plan from now on
     await database.admin.query(
-      `insert into strand (workspace_id, run_id, node, prefix, lane) select $1, $2, 'n0', array[i], 'light' from generate_series(1, 6) i`,
-      [home.workspaceId, runId],
+      `insert into strand (workspace_id, run_id, brand_id, node, prefix, lane)
+       select $1, $2, $3, 'n0', array[i], 'light' from generate_series(1, 6) i`,
+      [home.workspaceId, runId, home.brandId],
     );
     expect((await client.query(claim)).rows).toHaveLength(2);
   } finally {

@@ -117,6 +117,21 @@ describe('accepting', () => {
   });
 });
 
+test('runs of one key of the event follow one another, those of another key do not wait', async () => {
+  const graph = graphOf(
+    ['hook:trigger.webhook', 'delay:flow.delay { "amount": 1, "unit": "hours" }'],
+    ['hook.body > delay.item'],
+  );
+  const { status } = await scene.on({ ...graph, limits: { atOnce: 1, by: 'key', key: 'body.customer' } });
+  const url = status.triggers[0]!.url!;
+  const held = async (customer: string) => {
+    const { runId } = (await (await post(url, { customer })).json()) as Told;
+    return (await scene.admin.query<{ is_held: boolean }>('select is_held from run where id = $1', [runId])).rows[0]!
+      .is_held;
+  };
+  expect([await held('a'), await held('a'), await held('b'), await held('a')]).toEqual([false, true, false, true]);
+});
+
 describe('refusing', () => {
   test('what is too large, unreadable, of another method or at no address starts nothing', async () => {
     const { url, runs } = await hook();
