@@ -389,7 +389,7 @@ export type Life = {
 
 export async function beginLife(
   url: string,
-  worker: { id: string; name: string; facts: unknown },
+  worker: { id: string; name: string; facts: unknown; tags: readonly string[] },
   on: { cancelled(runId: string): void; lost(error: Error): void },
 ): Promise<Life> {
   const client = new pg.Client(clientConfig(url, 'app', 'worker'));
@@ -406,11 +406,12 @@ export async function beginLife(
   const { rows } = await client.query<{ lock: number }>(`select nextval('worker_lock')::int as lock`);
   const lock = rows[0]!.lock;
   await client.query('select pg_advisory_lock($1, $2)', [LIFE_LOCK, lock]);
-  await client.query('insert into worker (id, lock_id, name, facts) values ($1, $2, $3, $4)', [
+  await client.query('insert into worker (id, lock_id, name, facts, tags) values ($1, $2, $3, $4, $5)', [
     worker.id,
     lock,
     worker.name,
     text(worker.facts),
+    worker.tags,
   ]);
   return {
     id: worker.id,

@@ -27,8 +27,11 @@ export function migrations(): Migration[] {
     }));
 }
 
-/** Gives back the names of the migrations that were applied now. Throws `DatabaseError` with the sentence to show. */
-export async function migrate(url: string): Promise<string[]> {
+/**
+ * Gives back the names of the migrations that were applied now. `only`: those of a backup, before its rows are filled in.
+ * Throws `DatabaseError` with the sentence to show.
+ */
+export async function migrate(url: string, options: { only?: readonly number[] } = {}): Promise<string[]> {
   await prepareRoles(url);
   const known = migrations();
   const client = new pg.Client(clientConfig(url, 'owner', 'migrate'));
@@ -51,7 +54,7 @@ export async function migrate(url: string): Promise<string[]> {
     await migrateQueue(url);
     const applied: string[] = [];
     for (const migration of known) {
-      if (done.has(migration.number)) continue;
+      if (done.has(migration.number) || options.only?.includes(migration.number) === false) continue;
       await apply(client, migration);
       applied.push(migration.name);
     }
@@ -59,6 +62,31 @@ export async function migrate(url: string): Promise<string[]> {
   } finally {
     await client.end(); // releases the lock
   }
+}
+
+/**
+ * For servers and workers, which do not migrate: refuses a database that lacks a migration of this version. A newer one is
+ * taken: during an update the previous version goes on until it is replaced.
+ */
+export async function requireSchema(url: string): Promise<void> {
+  const needed = migrations().at(-1)!.number;
+  const client = new pg.Client(clientConfig(url, 'app', 'schema'));
+  client.on('error', () => {}); // reported by the query that meets it
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ newest: number | null }>(
+      'select max(number) as newest from schema_migration',
+    );
+    if ((rows[0]!.newest ?? 0) >= needed) return;
+  } catch (error) {
+    // no such table, or one that this role may not read: older than 0033
+    if (!['42P01', '42501'].includes((error as { code?: string }).code ?? '')) throw error;
+  } finally {
+    await client.end().catch(() => {});
+  }
+  throw new DatabaseError(
+    `This database is older than this version of Spliceboard, which needs schema ${needed}. Run the migrator first: node scripts/migrate.ts.`,
+  );
 }
 
 async function apply(client: pg.Client, migration: Migration): Promise<void> {

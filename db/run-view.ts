@@ -106,7 +106,8 @@ export async function runSnapshot(tx: WorkspaceTx, runId: string): Promise<RunSn
              coalesce(sum(coalesce(hi - lo, 0) + 1) filter (where state = 'waiting'), 0)::int as waiting,
              sum(progress) filter (where state = 'leased') as progress,
              (array_agg(note order by id) filter (where note is not null))[1] as note,
-             (array_agg(reason order by id) filter (where reason is not null))[1] as reason,
+             coalesce((array_agg(reason order by id) filter (where reason is not null))[1],
+                      lane_reason(min(lane) filter (where state = 'ready'), (select living_lanes()))) as reason,
              min(leased_at) filter (where state = 'leased') as began
         from strand where run_id = ${runId} group by node`.execute(tx),
     await sql<{

@@ -71,7 +71,8 @@ export async function listSteps(
         from step where run_id = ${runId} and node = ${nodeId}
       union all
       select node, case when lo is null then prefix else prefix || i end, case state when 'ready' then 'queued' when 'leased' then 'running' else state end,
-             attempts, leased_at, null, reason, null, null, '[]', '{}', '{}', '{}', null, null, progress, note
+             attempts, leased_at, null,
+             coalesce(reason, case when state = 'ready' then lane_reason(lane, (select living_lanes())) end), null, null, '[]', '{}', '{}', '{}', null, null, progress, note
         from strand left join lateral generate_series(lo, hi) i on lo is not null
        where run_id = ${runId} and node = ${nodeId}) both_kinds
      where (${after === null} or path > ${after ?? []}::int[])

@@ -103,6 +103,7 @@ export type Tables = {
     afresh: Generated<string[]>;
     started_by: OrNull<string>;
     started_at: Instant;
+    restored_at: InstantOrNull;
     ended_at: InstantOrNull;
     open: Generated<number>;
     troubles: Generated<number>;
@@ -120,6 +121,7 @@ export type Tables = {
     started_at: Instant;
     beat_at: Instant;
     facts: JsonDefault;
+    tags: Generated<string[]>;
   };
   strand: {
     id: Generated<number>;

@@ -378,6 +378,8 @@ export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends
   /** Names of config fields drawn on the node itself, at most four. */
   fields: string[];
   /** Attempts and time-outs; the runtime's defaults where absent. */
+  /** Only workers that were started with this tag take it, such as `gpu`. */
+  tag?: string;
   limits?: { wallSeconds?: number; activeSeconds?: number; memoryMb?: number; attempts?: number };
   example: Example<z.input<C>, unknown, unknown>;
 };
@@ -405,6 +407,9 @@ export function defineManifest<const I extends Ports, const O extends Ports, C e
     ...manifest,
   };
 }
+
+/** What a worker is for: `light`, `media`, or a name that nodes ask for, such as `gpu`. */
+export const WorkerTag = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/);
 
 /** A manifest as JSON: all that editor, server and runtime ever know of a node type. */
 export const ManifestJson = z.strictObject({
@@ -447,6 +452,7 @@ export const ManifestJson = z.strictObject({
   cheap: z.boolean().optional(),
   trigger: z.strictObject({ kind: z.enum(TRIGGER_KINDS) }).optional(),
   fields: z.array(z.string()).max(4),
+  tag: WorkerTag.optional(),
   limits: z
     .strictObject({
       wallSeconds: z.number().positive().max(86_400).optional(),

@@ -20,7 +20,7 @@ import {
 } from '../db/errands.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { BrandKit, MediaFacts } from '../nodes/contract.ts';
-import { type AssetStore, localStore } from './assets.ts';
+import { type AssetStore, assetStore, localObjects, type Objects } from './assets.ts';
 import { factsOf } from './capabilities/assets.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
 
@@ -28,6 +28,8 @@ export type ErrandsOptions = {
   url: string;
   db: Database;
   assetsDir: string;
+  /** Where assets lie; in `assetsDir` where absent. */
+  objects?: Objects;
   /** Capabilities by name; `media` does the looking. */
   capabilities: ReadonlyMap<string, Capability>;
   log(line: string, details: Record<string, unknown>): void;
@@ -100,7 +102,7 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
 
 /** Carries one to its end; gives it back where `stopping` comes first, and lets go of it where somebody else has it. */
 export async function carryErrand(
-  options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'capabilities' | 'log'>,
+  options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'objects' | 'capabilities' | 'log'>,
   lease: ErrandLease,
   stopping: AbortSignal,
 ): Promise<void> {
@@ -121,7 +123,10 @@ export async function carryErrand(
         retry: 'never',
       });
     }
-    const assets = localStore(options.assetsDir, assetRows(options.db, lease.workspaceId));
+    const assets = assetStore(
+      options.objects ?? localObjects(options.assetsDir),
+      assetRows(options.db, lease.workspaceId),
+    );
     const { asset } = Inspect.parse(errand.input);
     const signal = AbortSignal.any([stopping, taken.signal, AbortSignal.timeout(WITHIN_MS)]);
     const found = await inspect(options.capabilities, scopeOf(lease.workspaceId, assets, signal), asset);

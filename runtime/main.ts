@@ -1,19 +1,26 @@
 /**
- * The worker process: `node runtime/main.ts`. One Ctrl-C or SIGTERM drains it; so does the end of the process that
- * started it. Settings come from the environment:
+ * The worker process: `node runtime/main.ts [--tags media,gpu]`. SIGTERM drains it: nothing more is claimed, what runs may
+ * end, what takes too long is handed back as it was. Ctrl-C and the end of the process that started it give 3 s. Settings come from the environment:
  *
  *   DATABASE_URL            required; a direct connection, no transaction pooler. `later`: loads its code meanwhile and
  *                           waits for the message `{databaseUrl}` from the process that started it
  *   SPLICEBOARD_DATA        the data folder: assets, packed plugins, the sealing key
  *   SPLICEBOARD_PUBLIC_URL  the address of published pages; SPLICEBOARD_PORT on this machine where absent
  *   SPLICEBOARD_SLOTS       heavy steps at one time; half the processors, at least two, where absent
+ *   SPLICEBOARD_TAGS        what it takes, with commas, as `--tags`: light, media, or tags that nodes ask for (gpu); light
+ *                           and media where absent. Without light it starts no runs; without media it looks at no uploads
+ *   SPLICEBOARD_DRAIN_SECONDS  what SIGTERM gives to steps that run, before they are handed back: 25 where absent
  *   SPLICEBOARD_SANDBOX     layers that must be there, with commas; without them plugins do not run
  */
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { saveCatalogue } from '../db/catalogue.ts';
 import { createDatabase, createPool } from '../db/connect.ts';
+import { requireSchema } from '../db/migrate.ts';
+import { WorkerTag } from '../nodes/contract.ts';
+import { objectsFrom } from './assets.ts';
 import { allCapabilities } from './capabilities/all.ts';
 import { loadCatalogue } from './catalogue.ts';
 import { startChores } from './chores.ts';
@@ -49,14 +56,31 @@ function publicUrlFrom(environment: NodeJS.ProcessEnv): string {
   return (url || `http://localhost:${port || 4400}`).replace(/\/$/, '');
 }
 
-type Running = { worker: Worker; close(): Promise<void> };
+const DRAIN_SECONDS = 25;
+const INTERRUPTED_MS = 3_000;
+
+function tagsFrom(argv: string[], environment: NodeJS.ProcessEnv): string[] {
+  const { values } = parseArgs({ args: argv, options: { tags: { type: 'string' } } });
+  const tags = (values.tags ?? environment.SPLICEBOARD_TAGS ?? '').split(',').filter(Boolean);
+  const wrong = tags.find((tag) => !WorkerTag.safeParse(tag).success);
+  if (wrong !== undefined) {
+    throw new Error(`The tag ${wrong} is not a name such as media or gpu: small letters, digits and hyphens.`);
+  }
+  return tags.length > 0 ? [...new Set(tags)] : ['light', 'media'];
+}
+
+type Running = { worker: Worker; close(graceMs: number): Promise<void> };
 
 async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
   const { DATABASE_URL: url, SPLICEBOARD_DATA: dataDir } = environment;
   if (!url || !dataDir) throw new Error('DATABASE_URL and SPLICEBOARD_DATA must be set; npm start sets them.');
+  const tags = tagsFrom(process.argv.slice(2), environment);
   const assetsDir = path.join(dataDir, 'assets');
   const cacheDir = path.join(dataDir, 'packed');
   await mkdir(cacheDir, { recursive: true });
+  await requireSchema(url);
+  const objects = await objectsFrom(assetsDir, environment);
+  await objects.check();
   const sandbox = await createSandbox({
     cacheDir,
     require: (environment.SPLICEBOARD_SANDBOX?.split(',').filter(Boolean) ?? []) as Layer[],
@@ -100,6 +124,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
   const worker = await startWorker({
     url,
     assetsDir,
+    objects,
     sandbox,
     catalogue,
     capabilities,
@@ -107,6 +132,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     fetcher,
     faults: NO_FAULTS,
     log: (line, details) => log.info(details, line),
+    tags,
     slots: slots > 0 ? { media: slots } : {},
     facts: () => ({
       sandbox: sandbox.layers().applied,
@@ -116,13 +142,16 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
       broken: catalogue.broken.map(({ file }) => path.basename(file)),
     }),
   });
-  const errands = await startErrands({
-    url,
-    db,
-    assetsDir,
-    capabilities,
-    log: (line, details) => log.warn(details, line),
-  });
+  const errands = !tags.includes('media')
+    ? undefined
+    : await startErrands({
+        url,
+        db,
+        assetsDir,
+        objects,
+        capabilities,
+        log: (line, details) => log.warn(details, line),
+      });
   const chores = startChores({
     db,
     fetcher,
@@ -130,15 +159,17 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     changed: () => void lookAround(),
     log: (line, details) => log.warn(details, line),
   });
-  const triggers = startTriggers({ db, catalogue, fetcher, log: (line, details) => log.warn(details, line) });
+  const triggers = !tags.includes('light')
+    ? undefined
+    : startTriggers({ db, catalogue, fetcher, log: (line, details) => log.warn(details, line) });
   void lookAround();
   const looking = setInterval(lookAround, LOOK_MS);
   void sweepJobs(assetsDir).catch((error: unknown) => log.warn({ err: error }, 'Old temporary files were left.'));
   return {
     worker,
-    async close() {
+    async close(graceMs) {
       clearInterval(looking);
-      await Promise.all([worker.stop(3_000), errands.stop(), chores.stop(), triggers.stop()]);
+      await Promise.all([worker.stop(graceMs), errands?.stop(), chores.stop(), triggers?.stop()]);
       await close();
       await sandbox[Symbol.asyncDispose]();
       await pool.end();
@@ -156,17 +187,19 @@ async function settled(environment: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEn
 async function main(): Promise<void> {
   let running: Running | undefined;
   let isEnding = false;
-  const end = async () => {
+  const end = async (graceMs: number) => {
     if (isEnding) return;
     isEnding = true;
-    await running?.close().catch((error: unknown) => log.error({ err: error }, 'While stopping.'));
+    await running?.close(graceMs).catch((error: unknown) => log.error({ err: error }, 'While stopping.'));
     process.exit(0);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end());
-  process.on('disconnect', () => void end()); // whoever started us has ended
+  const drainMs = Number(process.env.SPLICEBOARD_DRAIN_SECONDS || DRAIN_SECONDS) * 1000;
+  process.on('SIGTERM', () => void end(drainMs));
+  process.on('SIGINT', () => void end(INTERRUPTED_MS));
+  process.on('disconnect', () => void end(INTERRUPTED_MS)); // whoever started us has ended
   try {
     running = await start(await settled(process.env));
-    if (isEnding) await running.close();
+    if (isEnding) await running.close(0);
   } catch (error) {
     console.error(`The worker cannot start: ${(error as Error).message}`);
     process.exit(1);

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { assetRows } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
 import { digestOf, loadValue, type StoredValue, storeValue } from '../db/values.ts';
-import { type AssetStore, localStore } from './assets.ts';
+import { type AssetStore, assetStore, type Objects } from './assets.ts';
 
 export type Values = {
   load(stored: StoredValue): Promise<unknown>;
@@ -19,12 +19,12 @@ export type Values = {
 const KEPT_BYTES = 16 * 1024 * 1024;
 
 export function workspaceStores(
-  root: string,
+  objects: Objects,
   db: Database,
   workspaceId: string,
 ): { assets: AssetStore; values: Values } {
-  const internal = localStore(root, assetRows(db, workspaceId, { internal: true }));
-  return { assets: localStore(root, assetRows(db, workspaceId)), values: createValues(internal) };
+  const internal = assetStore(objects, assetRows(db, workspaceId, { internal: true }));
+  return { assets: assetStore(objects, assetRows(db, workspaceId)), values: createValues(internal) };
 }
 
 function createValues(internal: AssetStore): Values {

@@ -3,7 +3,8 @@
  *
  *   life      a row beaten each second and a session lock on a connection of its own; if that connection ends, or the
  *             last good beat is 2 s old, everything held is aborted and nothing more is sent
- *   lanes     light: many at once; media: few, they fill a machine. A wake-up makes a lane claim until nothing is left
+ *   lanes     light: many at once; media: few, they fill a machine; a worker's other tags: as few. A wake-up makes a lane
+ *             claim until nothing is left
  *   reaper    each second: strands of dead workers are ready again, waits that are over are woken
  *   announce  ids of changed runs, after the commit, at most 20 times a second;
  *             an end at once where fewer were said lately
@@ -15,6 +16,7 @@ import { createDatabase, createPool } from '../db/connect.ts';
 import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.ts';
 import { createWriter } from '../db/writer.ts';
 import type { BrandKit } from '../nodes/contract.ts';
+import { localObjects, type Objects } from './assets.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
@@ -26,10 +28,14 @@ export type WorkerOptions = Pick<
   'sandbox' | 'catalogue' | 'capabilities' | 'internalHosts' | 'fetcher' | 'faults' | 'log'
 > & {
   url: string;
-  /** Folder of the asset store. */
+  /** Folder of the asset store, or of what it keeps on this machine. */
   assetsDir: string;
-  /** Slots per lane. */
+  /** Where assets lie; in `assetsDir` where absent. */
+  objects?: Objects;
+  /** Slots per lane; `media` for each lane but `light`. */
   slots?: { light?: number; media?: number };
+  /** The lanes it takes; light and media where absent. */
+  tags?: readonly string[];
   /** What health and `doctor` show of this worker; asked each second. */
   facts?: () => Record<string, unknown>;
 };
@@ -54,6 +60,7 @@ const mediaSlots = (processors: number) => Math.min(processors, Math.max(2, Math
 
 /** Light steps that follow one another run on without the queue this long while others of the lane wait. */
 const CHAIN_MS = 100;
+const BOTH_LANES = ['light', 'media'];
 /** Connections that settlements are sent down, each run's always down the same. */
 const WRITERS = 2;
 /** Settlements of one chain whose answers have not come. */
@@ -76,6 +83,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   queuePool.on('connect', (client) => client.on('error', () => {})); // reported by the query that meets it
   const writers = Array.from({ length: WRITERS }, () => createWriter(options.url, 'app', 'settle'));
   const ledger = createLedger(pool, writers);
+  const tags = options.tags ?? BOTH_LANES;
+  const objects = options.objects ?? localObjects(options.assetsDir);
   const db = createDatabase(pool);
   const plans = new Map<string, RunPlan>();
   /** Of the workspaces worked for last: each keeps values in memory. */
@@ -91,7 +100,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     ledger,
     db,
     stores(workspaceId) {
-      const known = stores.get(workspaceId) ?? workspaceStores(options.assetsDir, db, workspaceId);
+      const known = stores.get(workspaceId) ?? workspaceStores(objects, db, workspaceId);
       stores.delete(workspaceId); // to the young end
       stores.set(workspaceId, known);
       if (stores.size > KEPT_STORES) stores.delete(stores.keys().next().value!);
@@ -112,7 +121,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   async function begin(): Promise<void> {
     life = await beginLife(
       options.url,
-      { id: randomUUID(), name: `${os.hostname()}:${process.pid}`, facts: factsNow() },
+      { id: randomUUID(), name: `${os.hostname()}:${process.pid}`, facts: factsNow(), tags },
       {
         cancelled(runId) {
           for (const { claimed, abort } of held.values()) if (claimed.run.id === runId) abort.abort();
@@ -174,12 +183,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     for (const { run_id } of await ledger.reap()) changed.add(run_id);
     for (const { run_id } of await ledger.disown(life.id, [...held.keys()])) changed.add(run_id);
     for (const runId of await ledger.letGo()) changed.add(runId);
-    for (const { lane } of await ledger.due()) lanes[lane as keyof typeof lanes]?.poke();
+    for (const { lane } of await ledger.due()) lanes[lane]?.poke();
+    for (const tag of tags) if (!BOTH_LANES.includes(tag)) lanes[tag]!.poke(); // nobody wakes them but these looks and their first wake-up
   }
 
   // ---------------------------------------------------------------- lanes
 
-  function createLane(name: 'light' | 'media', slots: number) {
+  function createLane(name: string, slots: number) {
     let active = 0;
     let wanted = false;
     let isClaiming = false;
@@ -234,10 +244,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     };
   }
 
-  const lanes = {
-    light: createLane('light', options.slots?.light ?? LIGHT_SLOTS),
-    media: createLane('media', options.slots?.media ?? mediaSlots(os.availableParallelism())),
-  };
+  const slotsOf = (tag: string) =>
+    tag === 'light'
+      ? (options.slots?.light ?? LIGHT_SLOTS)
+      : (options.slots?.media ?? mediaSlots(os.availableParallelism()));
+  const lanes: Record<string, ReturnType<typeof createLane>> = Object.fromEntries(
+    tags.map((tag) => [tag, createLane(tag, slotsOf(tag))]),
+  );
 
   const ids: number[] = [];
   let areIdsComing = false;
@@ -291,12 +304,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           progress(fraction, note) {
             hold.report = { progress: fraction, note };
           },
-          room: () => ({
-            light: lanes.light.room(),
-            media: lanes.media.room(),
-            [claimed.strand.lane]: lanes[claimed.strand.lane as keyof typeof lanes].room() + 1,
-          }),
-          mayChain: () => !isStopping && isLive() && performance.now() - began < CHAIN_MS,
+          room: () =>
+            Object.fromEntries(
+              Object.entries(lanes).map(([name, lane]) => [name, lane.room() + (name === claimed.strand.lane ? 1 : 0)]),
+            ),
+          mayChain: () => lanes.light !== undefined && !isStopping && isLive() && performance.now() - began < CHAIN_MS,
           runOn: () => (isBroken || waiting >= MOST_BEHIND || plan.isCorrected ? null : strandId()),
           behind: before,
         };
@@ -316,8 +328,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             if (plan.graph.limits?.atOnce !== undefined) letNextGo();
           }
         } else if (end.kind === 'lost' && begun?.isUnaware) await refused(claimed, plan);
-        if (end.kind === 'settled' || end.kind === 'released')
-          for (const lane of end.lanes) lanes[lane as keyof typeof lanes]?.poke();
+        if (end.kind === 'settled' || end.kind === 'released') for (const lane of end.lanes) lanes[lane]?.poke();
       } catch (error) {
         await failed(claimed, error);
       } finally {
@@ -352,7 +363,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const { run, strand } = claimed;
     const lease = { workspaceId: run.workspaceId, strand: strand.id, worker: life.id, token: strand.token };
     await ledger.release(lease, { until: null, why: null, counts: false }).catch(() => {}); // then it is disowned
-    lanes.light.poke();
+    lanes.light?.poke();
   }
 
   async function failed(claimed: Claimed, error: unknown): Promise<void> {

@@ -145,6 +145,15 @@ function serverPid(data: string): number | undefined {
   }
 }
 
+/** The product's address of the cluster in `wanted` while its server runs; undefined where none does. */
+export function runningPostgres(wanted: string): string | undefined {
+  const dir = clusterFolder(wanted);
+  const data = path.join(dir, 'data');
+  if (serverPid(data) === undefined) return undefined;
+  const socket = readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n')[4]!; // its fifth line, by PostgreSQL's own format
+  return urlOf(LOGIN, passwords(dir)[1], DATABASE, socket);
+}
+
 /** Ends the server of the cluster in `dir`, if one runs: fast shutdown, and after 10 s without mercy. */
 export async function stopPostgres(dir: string): Promise<void> {
   const data = path.join(dir, 'data');

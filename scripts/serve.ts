@@ -10,6 +10,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { checkDatabase, DatabaseError } from '../db/connect.ts';
+import { requireSchema } from '../db/migrate.ts';
+import { StoreError } from '../runtime/assets.ts';
 import { ensureLocalOwner, makeOwnerLink, startServer } from '../server/main.ts';
 import { EDITOR } from './build-editor.ts';
 
@@ -20,6 +22,7 @@ if (!databaseUrl || !dataDir) {
 }
 try {
   await checkDatabase(databaseUrl);
+  await requireSchema(databaseUrl);
   const manifest = path.join(path.dirname(import.meta.dirname), 'package.json');
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   const server = await startServer({
@@ -42,6 +45,6 @@ try {
     });
   }
 } catch (error) {
-  console.error(error instanceof DatabaseError ? error.message : error);
+  console.error(error instanceof DatabaseError || error instanceof StoreError ? error.message : error);
   process.exit(1);
 }

@@ -4,7 +4,7 @@
  *   run <pipeline name|file.json> [--input name=value|@file] [--set Node.field=value] [--brand NAME]
  *                                 [--version draft|latest|N] [--dry-run] [--wait] [--json] [--out DIR]
  *   pipelines | runs [--pipeline NAME] | import FILE | export NAME [--out FILE]
- *   doctor | speech [install ENGINE] | token
+ *   doctor | speech [install ENGINE] | token | backup FILE | restore FILE
  *
  * Everywhere: --data DIR, --url ADDRESS, --token TOKEN, --workspace NAME, --json. Progress goes to standard error, results
  * to standard output; with --json the last line is JSON. Exit code: 0 done, 1 failed, 2 wrongly called.
@@ -56,6 +56,8 @@ const USAGE = `npm run spliceboard -- <verb> [options]
   doctor                     what is missing here, and what that costs
   speech                     list speech engines
   speech install ENGINE      get an engine's model
+  backup FILE                database and assets in one file, while everything runs
+  restore FILE               into the empty folder --data DIR, or the empty database of DATABASE_URL
   token                      print the local owner's API token
 
   --json                     results as JSON, on the last line
@@ -92,8 +94,15 @@ async function main(): Promise<number> {
   if (name === undefined) return misuse('Which verb?');
   if (name === 'token') return printToken(options.data);
   const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-  if (!verb) return misuse(`There is no verb ${name}.`);
+  const isOfMachine = name === 'backup' || name === 'restore';
+  if (!verb && !isOfMachine) return misuse(`There is no verb ${name}.`);
+  if (isOfMachine && rest[0] === undefined) return misuse('Which file?');
   try {
+    if (!verb) {
+      const machine = await import('./backup.ts'); // needs the database itself, not the server
+      await machine[name as 'backup' | 'restore'](rest[0]!, path.resolve(options.data), (line) => console.error(line));
+      return 0;
+    }
     const client = await connect(options);
     return await verb(client, rest, options);
   } catch (error) {

@@ -17,6 +17,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { checkDatabase, DatabaseError } from '../db/connect.ts';
+import { StoreError } from '../runtime/assets.ts';
 import { buildEditor, EDITOR } from './build-editor.ts';
 import { type DataFolder, openDataFolder, StartError } from './data-folder.ts';
 import { PostgresError, startPostgres } from './postgres.ts';
@@ -100,7 +101,7 @@ function superviseWorker(env: NodeJS.ProcessEnv, say: (line: string) => void): W
     const startedAt = Date.now();
     child = spawn(process.execPath, [SMALL_NURSERY, path.join(root, 'runtime/main.ts')], {
       cwd: root,
-      env: { ...env, DATABASE_URL: 'later' },
+      env: { SPLICEBOARD_DRAIN_SECONDS: '3', ...env, DATABASE_URL: 'later' },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true, // Ctrl-C reaches us, and we tell it
     });
@@ -241,7 +242,8 @@ function tell(error: unknown): number {
     console.error(error.message);
     return error.exitCode;
   }
-  if (error instanceof PostgresError || error instanceof DatabaseError) console.error(error.message);
+  if (error instanceof PostgresError || error instanceof DatabaseError || error instanceof StoreError)
+    console.error(error.message);
   else if (isFullDisk(error))
     console.error('The disk is full. Free some space, or choose another folder with --data DIR.');
   else console.error(error);

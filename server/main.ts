@@ -18,7 +18,7 @@ import { createBrand, listBrands } from '../db/brands.ts';
 import { createDatabase, createPool, serverVersion } from '../db/connect.ts';
 import { livingWorkers } from '../db/ledger.ts';
 import { inWorkspace } from '../db/workspace.ts';
-import { localStore } from '../runtime/assets.ts';
+import { assetStore, objectsFrom } from '../runtime/assets.ts';
 import { loadSealKey, type SealKey } from '../runtime/seal.ts';
 import type { Authorize, Services } from './deps.ts';
 import { registerHooks } from './hooks.ts';
@@ -143,6 +143,8 @@ function secretOf(key: SealKey, use: string): string {
 }
 
 async function createServices(options: ServerOptions): Promise<Services> {
+  const objects = await objectsFrom(path.join(options.dataDir, 'assets'), process.env);
+  await objects.check();
   const appPool = createPool(options.databaseUrl, 'app', { max: 10, name: 'server' });
   const db = createDatabase(appPool);
   const pool = authPool(options.databaseUrl);
@@ -162,10 +164,7 @@ async function createServices(options: ServerOptions): Promise<Services> {
     templates: readTemplates(),
     hub: createRunHub(options.databaseUrl),
     storeFor: (workspaceId, store) =>
-      localStore(
-        path.join(options.dataDir, 'assets'),
-        assetRows(db, workspaceId, { internal: store?.internal === true }),
-      ),
+      assetStore(objects, assetRows(db, workspaceId, { internal: store?.internal === true })),
   };
 }
 

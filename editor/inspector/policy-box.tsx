@@ -1,6 +1,6 @@
-/** When a node is tried again and how long an attempt may take; empty fields are what its type asks for. */
+/** When a node is tried again, how long an attempt may take and who takes it; empty fields are what its type asks for. */
 import { useId } from 'react';
-import type { ManifestJson } from '../../nodes/contract.ts';
+import { type ManifestJson, WorkerTag } from '../../nodes/contract.ts';
 import type { GraphNode, Policy } from '../../runtime/graph/graph.ts';
 import { useEditorStore } from '../canvas/store.ts';
 import { setPolicy } from '../commands/edit.ts';
@@ -30,7 +30,7 @@ export function PolicyBox({ node, manifest, disabled }: PolicyBoxProps) {
   };
   return (
     <details className="insp-policy" open={node.policy !== undefined}>
-      <summary>Retries and time limits</summary>
+      <summary>Retries, time limits, workers</summary>
       <div className="insp-form">
         {NUMBERS.map(({ part, title, unit, min, max, whole }) => (
           <div key={part} className="f2" data-field={`policy.${part}`}>
@@ -95,6 +95,25 @@ export function PolicyBox({ node, manifest, disabled }: PolicyBoxProps) {
             </div>
           </div>
         )}
+        <div className="f2" data-field="policy.tag">
+          <div className="f2-label">
+            <label htmlFor={`${id}-tag`}>Only on workers with the tag</label>
+          </div>
+          <div className="f2-control">
+            <span className={`in sm ${disabled ? 'off' : ''}`}>
+              <DraftInput
+                id={`${id}-tag`}
+                value={policy.tag ?? ''}
+                disabled={disabled}
+                placeholder={manifest.tag ?? 'any'}
+                onCommit={(text) => {
+                  const tag = WorkerTag.safeParse(text.trim());
+                  if (tag.success || text.trim() === '') change('tag', tag.data);
+                }}
+              />
+            </span>
+          </div>
+        </div>
       </div>
     </details>
   );

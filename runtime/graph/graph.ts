@@ -8,6 +8,7 @@
  *   section  a titled frame on the canvas; note: a sticky note (Markdown)
  */
 import * as z from 'zod';
+import { WorkerTag } from '../../nodes/contract.ts';
 
 const Id = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/);
 const PortName = z
@@ -18,7 +19,7 @@ const PortName = z
 export const ERROR_PORT = 'error';
 
 /**
- * When a node's step is tried again, and how long an attempt may take; the node type's own where a part is absent.
+ * When a node's step is tried again, how long an attempt may take and who takes it; the node type's own where a part is absent.
  * Times in seconds. `active` is computing inside the isolate, `wall` everything from the attempt's start to its end;
  * sleeping in a wait counts for neither.
  */
@@ -33,6 +34,8 @@ export const Policy = z.strictObject({
   on: z.enum(['temporary', 'all']).optional(),
   wall: z.number().min(1).max(86_400).optional(),
   active: z.number().min(1).max(600).optional(),
+  /** Only workers with this tag take it. */
+  tag: WorkerTag.optional(),
 });
 export type Policy = z.infer<typeof Policy>;
 

@@ -9,7 +9,8 @@ import { analyseFrames, type Frame, type How } from './frames.ts';
 import { ERROR_PORT, type Graph, type GraphEdge } from './graph.ts';
 import { inputPort, outputPort } from './resolve.ts';
 
-export type Lane = 'light' | 'media';
+/** What a worker takes: `light`, `media`, or the tag that the node asks for. */
+export type Lane = string;
 
 export type PlanSource = {
   edge: string;
@@ -93,7 +94,7 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
       id,
       name: node.name,
       type: node.type,
-      lane: manifest?.weight === 'heavy' ? 'media' : 'light',
+      lane: node.policy?.tag ?? manifest?.tag ?? (manifest?.weight === 'heavy' ? 'media' : 'light'),
       ranged: manifest?.weight !== 'heavy' && manifest?.effect === 'pure' && node.policy === undefined,
       frame,
       inputs,

@@ -59,6 +59,8 @@ export type BenchOptions = {
   capabilities?: Capability[];
   internalHosts?: InternalHost[];
   faults?: Faults;
+  /** The lanes the worker takes. */
+  tags?: string[];
   /** No worker is started. */
   idle?: boolean;
   /** The product's own nodes beside the test nodes. */
@@ -109,6 +111,7 @@ export async function openBench(options: BenchOptions = {}) {
         ),
         internalHosts: new Map((more.internalHosts ?? options.internalHosts ?? []).map((each) => [each.host, each])),
         fetcher,
+        tags: more.tags,
         faults: more.faults ?? options.faults ?? NO_FAULTS,
         log: (line, details) => bench.log.push(`${line} ${JSON.stringify(details)}`),
       });

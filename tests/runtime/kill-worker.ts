@@ -1,6 +1,7 @@
-/** A worker of the tests as a process of its own, to be killed: node tests/runtime/kill-worker.ts */
+/** A worker of the tests as a process of its own, to be killed or drained: node tests/runtime/kill-worker.ts */
 import os from 'node:os';
 import path from 'node:path';
+import { objectsFrom } from '../../runtime/assets.ts';
 import { httpCapability } from '../../runtime/capabilities/http.ts';
 import { loadCatalogue } from '../../runtime/catalogue.ts';
 import { NO_FAULTS } from '../../runtime/faults.ts';
@@ -9,16 +10,18 @@ import { createSandbox } from '../../runtime/sandbox/sandbox.ts';
 import { startWorker } from '../../runtime/worker.ts';
 import { markingMedia, postsHost } from './marks.ts';
 
-const { TEST_URL: url = '', TEST_FOLDER: folder = '', TEST_MS = '60' } = process.env;
+const { TEST_URL: url = '', TEST_FOLDER: folder = '', TEST_MS = '60', TEST_DRAIN_MS = '3000' } = process.env;
+const assetsDir = path.join(folder, 'assets');
 const cacheDir = path.join(os.tmpdir(), 'spliceboard-test-cache');
 const sandbox = await createSandbox({ cacheDir, spare: false });
 const catalogue = await loadCatalogue({ sandbox, dir: path.join(import.meta.dirname, 'nodes'), cacheDir });
 const fetcher = createFetcher();
 const capabilities = [markingMedia(path.join(folder, 'marks'), { ms: Number(TEST_MS) }), httpCapability({ fetcher })];
 const posts = postsHost(path.join(folder, 'posts'));
-await startWorker({
+const worker = await startWorker({
   url,
-  assetsDir: path.join(folder, 'assets'),
+  assetsDir,
+  objects: await objectsFrom(assetsDir, process.env),
   sandbox,
   catalogue,
   capabilities: new Map(capabilities.map((each) => [each.name, each])),
@@ -26,4 +29,7 @@ await startWorker({
   fetcher,
   faults: NO_FAULTS,
   log: () => {},
+});
+process.once('SIGTERM', () => {
+  void worker.stop(Number(TEST_DRAIN_MS)).then(() => process.exit(0));
 });

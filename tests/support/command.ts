@@ -6,11 +6,14 @@ const root = path.resolve(import.meta.dirname, '../..');
 
 export type Ran = { code: number | null; out: string; err: string; json: () => Record<string, unknown> };
 
-export async function spliceboard(data: string, ...args: string[]): Promise<Ran> {
+export const spliceboard = (data: string, ...args: string[]): Promise<Ran> => spliceboardWith({}, data, ...args);
+
+/** With settings beside those of this process. */
+export async function spliceboardWith(settings: Record<string, string>, data: string, ...args: string[]): Promise<Ran> {
   const { SPLICEBOARD_URL: _, SPLICEBOARD_TOKEN: __, ...env } = process.env;
   const child = spawn(process.execPath, ['scripts/spliceboard.ts', ...args, '--data', data], {
     cwd: root,
-    env,
+    env: { ...env, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [out, err] = ['', ''];
