@@ -182,6 +182,12 @@ export async function listRuns(
   };
 }
 
+/** When the run began, ISO 8601. */
+export async function runInstant(tx: WorkspaceTx, runId: string): Promise<string> {
+  const run = await tx.selectFrom('run').select('started_at').where('id', '=', runId).executeTakeFirstOrThrow();
+  return run.started_at.toISOString();
+}
+
 /** The newest run of a pipeline for a brand, or undefined. */
 export async function latestFor(tx: WorkspaceTx, pipelineId: string, brandId: string): Promise<string | undefined> {
   const row = await tx

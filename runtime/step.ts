@@ -21,6 +21,7 @@ import type {
   SettledRow,
   Taken,
 } from '../db/ledger.ts';
+import { runInstant } from '../db/runs.ts';
 import { digestOf, type StoredValue } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { BrandKit, ErrorJson, LookupResult, ManifestJson } from '../nodes/contract.ts';
@@ -43,11 +44,12 @@ import {
   stepKey,
   tokensOf,
 } from './graph/advance.ts';
-import { resolveConfig } from './graph/config.ts';
 import { convert } from './graph/convert.ts';
+import { referenceKey } from './graph/expression.ts';
 import { ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
-import type { Plan, PlanNode } from './graph/plan.ts';
+import type { Plan, PlanNode, PlanTake } from './graph/plan.ts';
 import type { NodeManifests } from './graph/resolve.ts';
+import { workOut } from './graph/settings.ts';
 import { type NewStrand, strandsOf } from './graph/strands.ts';
 import type { RunTrigger } from './graph/triggers.ts';
 import { storeOutputs } from './outputs.ts';
@@ -67,6 +69,8 @@ export type RunPlan = {
   manifests: NodeManifests;
   /** A person's corrections stand in the way of going on without the database's answer. */
   isCorrected?: boolean;
+  /** When the run began, once something asked. */
+  instant?: Promise<string>;
 };
 
 export type StepHost = {
@@ -145,6 +149,10 @@ type Item = {
   isMine: boolean;
   /** A reason that is not its inputs'. */
   said?: string | null;
+  /** With its defaults, and what expressions in it give for this item. */
+  config?: Record<string, unknown>;
+  /** Why there is no config. */
+  fault?: ErrorJson;
 };
 /** Why an attempt gave its step back to sleep. */
 type Paused = { until?: Date | 'infinity'; why?: string };
@@ -218,6 +226,7 @@ class StrandWork {
       );
     }
 
+    for (const item of items) if (item.decision.kind === 'run') await this.#configure(item, plugin.manifest);
     const answers = await this.#takeKeys(items, plugin);
     if (answers === 'lost') return LOST;
     if (answers === 'asleep') return { kind: 'released', lanes: [] };
@@ -227,6 +236,7 @@ class StrandWork {
     for (const [index, item] of items.entries()) {
       const known = item.key === null ? undefined : answers.get(item.key);
       if (item.decision.kind !== 'run') results.push(this.#passed(item));
+      else if (item.fault) results.push(this.#failed(item, item.fault));
       else if (known?.found === 'made') results.push(await this.#reused(item, known));
       else {
         const end = await this.#attempt(item, plugin, items.length > 1);
@@ -348,14 +358,14 @@ class StrandWork {
   // -------------------------------------------------------------- reuse
 
   async #takeKeys(items: Item[], plugin: Plugin): Promise<Map<string, KeyAnswer> | 'lost' | 'asleep'> {
-    const toRun = items.filter((item) => item.decision.kind === 'run');
+    const toRun = items.filter((item) => item.decision.kind === 'run' && !item.fault);
     if (toRun.length === 0 || !isReused(plugin.manifest)) return new Map();
     const engines = await this.#engines(plugin.manifest, toRun[0]!.path);
     for (const item of toRun) {
       item.key = reuseKey({
         manifest: plugin.manifest,
         behaviourDigest: plugin.behaviourDigest,
-        config: this.#config(plugin.manifest),
+        config: item.config,
         inputs: item.digests,
         node: this.#node,
         kit: this.#run.kit,
@@ -593,6 +603,8 @@ class StrandWork {
     if (work.#refusal(plugin)) return null;
     const item = await work.#decide(path);
     if (item.decision.kind !== 'run') return null;
+    await work.#configure(item, plugin.manifest);
+    if (item.fault) return null;
     const facts = new Map<string, string>();
     const answer = work.#execute(plugin, item, 'run', item.inputs, facts, {});
     answer.catch(() => {}); // met by whoever goes on with it
@@ -759,7 +771,7 @@ class StrandWork {
       plugin: { digest: plugin.digest, code: plugin.code },
       entry,
       ctx: {
-        config: withoutTypes(manifest.config, this.#config(manifest)) as Json,
+        config: withoutTypes(manifest.config, item.config ?? {}) as Json,
         now: scope.now,
         // a pure step draws the same numbers wherever its result may be used
         seed: item.key ?? `${run.seed}/${this.#node.id}/${item.path.join('.')}`,
@@ -824,9 +836,39 @@ class StrandWork {
     return this.#run.graph.nodes.find((each) => each.id === this.#node.id)?.policy;
   }
 
-  #config(manifest: ManifestJson): Record<string, unknown> {
-    const node = this.#run.graph.nodes.find((each) => each.id === this.#node.id)!;
-    return resolveConfig(manifest.config, node.config).config;
+  /** Works its settings out: the same for every item, unless expressions stand in them. */
+  async #configure(item: Item, manifest: ManifestJson): Promise<void> {
+    const { config } = this.#run.graph.nodes.find((each) => each.id === this.#node.id)!;
+    const refs = new Map<string, unknown>();
+    for (const take of this.#node.takes ?? []) refs.set(referenceKey(take), await this.#taken(take, item.path));
+    const now = this.#node.takesNow ? await this.#instant() : '';
+    const nameOf = (id: string) => this.#run.plan.nodes[id]?.name;
+    const settings = workOut(manifest, config, { refs, brand: this.#run.kit, run: { now }, path: item.path }, nameOf);
+    if (settings.ok) item.config = settings.config;
+    else item.fault = settings.error;
+  }
+
+  /** What an expression takes from another node at this item; undefined where that made nothing. */
+  async #taken({ from, node, port, depth }: PlanTake, path: number[]): Promise<unknown> {
+    const step = this.#steps.get(stepKey(node, path.slice(0, depth)));
+    const stored = step?.state === 'done' && Object.hasOwn(step.outputs, port) ? step.outputs[port] : undefined;
+    if (!stored) return undefined;
+    if (from === 'nodes') return this.#stores.values.load(stored);
+    const index = path[depth];
+    if (index === undefined || index >= (stored.count ?? 0)) return undefined;
+    return (await this.#stores.values.member(stored, index)).value;
+  }
+
+  /** When the run began: what `now()` is in all of its expressions. */
+  #instant(): Promise<string> {
+    const { id, workspaceId } = this.#claimed.run;
+    if (!this.#run.instant) {
+      const asked = inWorkspace(this.#host.db, workspaceId, (tx) => runInstant(tx, id));
+      this.#run.instant = asked;
+      // what could not be read once is asked again
+      asked.catch(() => delete this.#run.instant);
+    }
+    return this.#run.instant;
   }
 }
 

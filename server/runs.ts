@@ -8,13 +8,15 @@ import { type RunSnapshot, runSnapshot } from '../db/run-view.ts';
 import { cancelRun, latestFor, listRuns, numbersWithin, startRun } from '../db/runs.ts';
 import { getStep, listSteps } from '../db/steps.ts';
 import { lastEvents } from '../db/triggers.ts';
-import { LONGEST_VALUE_BYTES, loadValue, storeValue } from '../db/values.ts';
+import { LONGEST_VALUE_BYTES, loadValue, type StoredValue, storeValue } from '../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
 import { dependentsOf, isTrouble, rebuild } from '../runtime/graph/advance.ts';
 import { Graph, type Problem as GraphProblem } from '../runtime/graph/graph.ts';
+import type { Plan } from '../runtime/graph/plan.ts';
 import { prepareRun } from '../runtime/graph/prepare.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
+import { partOf, SAMPLE_BYTES, type Sampled, shortened } from '../runtime/graph/sample.ts';
 import { type RunTrigger, sampleFor } from '../runtime/graph/triggers.ts';
 import type { Services } from './deps.ts';
 import { notFound, Problem } from './problem.ts';
@@ -24,6 +26,12 @@ import { checkAgain, type Member, memberProcedure, router, runProcedure } from '
 export const RULES = { dependentsOf, rebuild, isTrouble } as Parameters<typeof retrySteps>[2];
 const Path = z.array(z.number().int().nonnegative()).max(8);
 const At = z.object({ nodeId: z.string().max(40), path: Path });
+const SampleRef = z.strictObject({
+  from: z.enum(['nodes', 'each']),
+  node: z.string().max(40),
+  port: z.string().max(40),
+  keys: z.array(z.string().max(200)).max(60),
+});
 const VALUE_BYTES = 8 * 1024 * 1024;
 const POLL_MS = 2_000;
 /** At most 20 views a second. */
@@ -306,6 +314,64 @@ export const runs = router({
       }
       const value = await loadValue(stored, (sha256) => bytesOf(ctx.services, input.workspaceId, sha256));
       return { value: value as z.infer<ReturnType<typeof z.json>> };
+    }),
+
+  /**
+   * Of the item in view, what an expression speaks of: only those parts, at most 64 KB in all. `cut`: a longer value was
+   * shortened. `made`: whether the run has this output; what is not in it has no `value`.
+   */
+  sample: runProcedure('sponsor-viewer')
+    .input(At.extend({ refs: z.array(SampleRef).max(40) }))
+    .output(
+      z.object({
+        startedAt: z.string(),
+        samples: z.array(SampleRef.extend({ value: z.json().optional(), made: z.boolean(), cut: z.boolean() })),
+      }),
+    )
+    .query(async ({ ctx, input }) => {
+      const { startedAt, found } = await ctx.inWorkspace(async (tx) => {
+        const run = await tx
+          .selectFrom('run')
+          .select(['plan', 'started_at'])
+          .where('id', '=', input.runId)
+          .executeTakeFirst();
+        if (!run) throw notFound('This run');
+        const { nodes } = run.plan as Plan;
+        const found: { stored: StoredValue | undefined; depth: number }[] = [];
+        for (const { node, port } of input.refs) {
+          const depth = Object.hasOwn(nodes, node) ? nodes[node]!.frame.length : 0;
+          // where no item is in view yet, the first
+          const at = Array.from({ length: depth }, (_, level) => input.path[level] ?? 0);
+          const step = await getStep(tx, input.runId, node, at);
+          found.push({ stored: step && Object.hasOwn(step.outputs, port) ? step.outputs[port] : undefined, depth });
+        }
+        return { startedAt: run.started_at.toISOString(), found };
+      });
+      let left = SAMPLE_BYTES;
+      const loaded = new Map<string, Promise<unknown>>();
+      const load = (stored: StoredValue) => {
+        const known =
+          loaded.get(stored.digest) ?? loadValue(stored, (sha256) => bytesOf(ctx.services, input.workspaceId, sha256));
+        loaded.set(stored.digest, known);
+        return known;
+      };
+      const samples: (Sampled & { made: boolean; value: z.infer<ReturnType<typeof z.json>> | undefined })[] = [];
+      for (const [index, ref] of input.refs.entries()) {
+        const { stored, depth } = found[index]!;
+        if (!stored) {
+          samples.push({ ...ref, value: undefined, made: false, cut: false });
+          continue;
+        }
+        const isShort = stored.bytes <= VALUE_BYTES;
+        const whole = isShort ? await load(stored) : stored.preview;
+        const item = ref.from === 'each' && Array.isArray(whole) ? whole[input.path[depth] ?? 0] : whole;
+        const part = partOf(item, ref.keys);
+        const short = shortened(part.value, left / (input.refs.length - index));
+        left -= short.bytes;
+        const value = short.value as z.infer<ReturnType<typeof z.json>> | undefined;
+        samples.push({ ...ref, keys: part.keys, value, made: true, cut: short.cut || !isShort });
+      }
+      return { startedAt, samples };
     }),
 
   cancel: runProcedure('editor')

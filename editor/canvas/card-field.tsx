@@ -1,5 +1,6 @@
 /** A setting on the card itself: changed there where that takes one press, else led to in the inspector. */
 import { useQuery } from '@tanstack/react-query';
+import { isExpression, withNodes } from '../../runtime/graph/expression.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { trpc } from '../api.ts';
 import { setField } from '../commands/edit.ts';
@@ -19,7 +20,7 @@ export function NodeField({ node, field }: { node: GraphNode; field: FormField }
   return (
     <div className="fld">
       <span>{field.title}</span>
-      {field.kind === 'choice' ? (
+      {!isExpression(value) && field.kind === 'choice' ? (
         <Select
           bare={true}
           label={`${field.title} of ${node.name}`}
@@ -27,7 +28,7 @@ export function NodeField({ node, field }: { node: GraphNode; field: FormField }
           options={field.options.map((option) => ({ value: String(option.value), label: option.label }))}
           onChange={(next) => change(field.options.find((option) => String(option.value) === next)?.value)}
         />
-      ) : field.kind === 'switch' ? (
+      ) : !isExpression(value) && field.kind === 'switch' ? (
         <span className="nodrag inline-flex">
           <Switch
             label={`${field.title} of ${node.name}`}
@@ -50,11 +51,22 @@ export function NodeField({ node, field }: { node: GraphNode; field: FormField }
             );
           }}
         >
-          {field.kind === 'recording' ? <RecordingName node={node.id} value={value} /> : shownValue(field, value)}
+          {isExpression(value) ? (
+            <Formula text={value.$expression.text} />
+          ) : field.kind === 'recording' ? (
+            <RecordingName node={node.id} value={value} />
+          ) : (
+            shownValue(field, value)
+          )}
         </button>
       )}
     </div>
   );
+}
+
+function Formula({ text }: { text: string }) {
+  const nodes = useEditor((state) => state.graph.nodes);
+  return <>fx {withNodes(text, (id) => nodes.find((node) => node.id === id)?.name)}</>;
 }
 
 /** The file's name of a stored recording or of one on its way, the address of another. */

@@ -2,6 +2,7 @@
  * Copy and paste as JSON text: the selected nodes, the wires between them, notes and sections, so that a part of a
  * pipeline travels through any chat or file. Pasting gives new ids and free names; nothing is executed.
  */
+import { replaceExpressions, storedExpression, withNodes } from '../../runtime/graph/expression.ts';
 import { EMPTY_GRAPH, Graph } from '../../runtime/graph/graph.ts';
 import type { Operation } from '../../runtime/graph/operations.ts';
 import { type Command, freeName, namesOf, newId, pick, type Selection, snapped } from './command.ts';
@@ -60,12 +61,16 @@ export const paste: Command<PasteArgs> = {
     for (const section of part.sections) {
       operations.push({ op: 'addSection', section: { ...section, id: ids(), position: move(section.position) } });
     }
+    for (const node of part.nodes) renamed.set(node.id, ids());
     for (const node of part.nodes) {
-      const id = ids();
       const name = freeName(node.name, taken);
       taken.add(name);
-      renamed.set(node.id, id);
-      operations.push({ op: 'addNode', node: { ...node, id, name, position: move(node.position) } });
+      // expressions speak of what was pasted with them
+      const config = replaceExpressions(node.config, ({ $expression }) =>
+        storedExpression(withNodes($expression.text, (old) => renamed.get(old))),
+      ) as typeof node.config;
+      const pasted = { ...node, config, id: renamed.get(node.id)!, name, position: move(node.position) };
+      operations.push({ op: 'addNode', node: pasted });
     }
     for (const edge of part.edges) {
       const from = renamed.get(edge.from.node);

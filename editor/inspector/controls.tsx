@@ -6,6 +6,7 @@ import { Checkbox, Segmented, Select, Slider, Switch } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { DraftInput, type DraftInputProps } from './draft-input.tsx';
 import { type FormField, type Json, newRow, parseNumber } from './form-schema.ts';
+import { useFx } from './fx.tsx';
 
 /** Draws a `recording` field. */
 export type RecordingControl = (props: {
@@ -18,6 +19,8 @@ export type RecordingControl = (props: {
 type ControlProps = {
   id: string;
   field: Exclude<FormField, { kind: 'object' }>;
+  /** Where in the config it stands; expressions are offered there. */
+  path: readonly (string | number)[];
   value: Json | undefined;
   disabled: boolean;
   bad: boolean;
@@ -27,7 +30,7 @@ type ControlProps = {
   recording: RecordingControl;
 };
 
-export function Control({ id, field, value, disabled, bad, onDraft, onChange, recording }: ControlProps) {
+export function Control({ id, field, path, value, disabled, bad, onDraft, onChange, recording }: ControlProps) {
   const describedBy = bad ? `${id}-note` : undefined;
   switch (field.kind) {
     case 'choice': {
@@ -133,6 +136,7 @@ export function Control({ id, field, value, disabled, bad, onDraft, onChange, re
         <RowsControl
           id={id}
           field={field}
+          path={path}
           value={Array.isArray(value) ? value : []}
           disabled={disabled}
           recording={recording}
@@ -146,7 +150,7 @@ export function Control({ id, field, value, disabled, bad, onDraft, onChange, re
   }
 }
 
-type NumberProps = Omit<ControlProps, 'recording' | 'field'> & {
+type NumberProps = Omit<ControlProps, 'recording' | 'field' | 'path'> & {
   field: Extract<FormField, { kind: 'number' }>;
   describedBy: string | undefined;
 };
@@ -242,13 +246,13 @@ function TextControl({ long, code, bad, maxLength, placeholder, ...rest }: TextC
   );
 }
 
-type RowsProps = Pick<ControlProps, 'id' | 'disabled' | 'onChange' | 'recording'> & {
+type RowsProps = Pick<ControlProps, 'id' | 'path' | 'disabled' | 'onChange' | 'recording'> & {
   field: Extract<FormField, { kind: 'rows' }>;
   value: readonly Json[];
 };
 
 /** A list of rows of settings: added, changed, moved and taken away; their order counts. */
-function RowsControl({ id, field, value, disabled, onChange, recording }: RowsProps) {
+function RowsControl({ id, field, path, value, disabled, onChange, recording }: RowsProps) {
   const rows = value.map((row) => (typeof row === 'object' && row !== null && !Array.isArray(row) ? row : {}));
   const put = (index: number, row: { [name: string]: Json }) =>
     onChange(rows.map((other, at) => (at === index ? row : other)));
@@ -284,23 +288,20 @@ function RowsControl({ id, field, value, disabled, onChange, recording }: RowsPr
           </legend>
           {field.fields.map((part) => {
             if (part.kind === 'object') return null;
-            const partId = `${id}-${index}-${part.name}`;
             return (
-              <div key={part.name} className="insp-rowpart">
-                <label htmlFor={partId}>{part.title}</label>
-                <Control
-                  id={partId}
-                  field={part}
-                  value={row[part.name] ?? part.default}
-                  disabled={disabled}
-                  bad={false}
-                  recording={recording}
-                  onChange={(next) => {
-                    const { [part.name]: _, ...others } = row;
-                    put(index, next === undefined ? others : { ...row, [part.name]: next });
-                  }}
-                />
-              </div>
+              <RowPart
+                key={part.name}
+                id={`${id}-${index}-${part.name}`}
+                field={part}
+                path={[...path, index, part.name]}
+                value={row[part.name] ?? part.default}
+                disabled={disabled}
+                recording={recording}
+                onChange={(next) => {
+                  const { [part.name]: _, ...others } = row;
+                  put(index, next === undefined ? others : { ...row, [part.name]: next });
+                }}
+              />
             );
           })}
         </fieldset>
@@ -312,6 +313,25 @@ function RowsControl({ id, field, value, disabled, onChange, recording }: RowsPr
           </Button>
         </span>
       )}
+    </div>
+  );
+}
+
+/** One setting of a row. */
+function RowPart(props: Omit<ControlProps, 'bad' | 'onDraft'>) {
+  const { id, field, path, value, disabled, onChange } = props;
+  const fx = useFx({ id, path, title: field.title, value, disabled, onChange });
+  return (
+    <div className={`insp-rowpart ${fx.box ? 'wide' : ''}`}>
+      <span className="row">
+        <label htmlFor={id}>{field.title}</label>
+        {fx.toggle && (
+          <span className="f2-more" data-on={Boolean(fx.box)}>
+            {fx.toggle}
+          </span>
+        )}
+      </span>
+      {fx.box || <Control {...props} bad={false} />}
     </div>
   );
 }

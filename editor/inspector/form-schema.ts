@@ -70,7 +70,7 @@ export function formFields(schema: unknown): FormField[] {
 
 /** What is wrong with a config as it would be with what is being typed, by field. */
 export function fieldFaults(schema: unknown, config: Record<string, unknown>): Map<string, string> {
-  const { problems } = resolveConfig(isObject(schema) ? schema : {}, config);
+  const { problems } = resolveConfig(isObject(schema) ? schema : {}, config, { later: true });
   return new Map(problems.map(({ field, message }) => [field, message]));
 }
 

@@ -11,6 +11,7 @@ import { Menu } from '../ui/menu.tsx';
 import { Tip } from '../ui/tooltip.tsx';
 import { Control, type RecordingControl } from './controls.tsx';
 import { type FormField, fieldFaults, formFields, type Json } from './form-schema.ts';
+import { useFx } from './fx.tsx';
 
 type Config = GraphNode['config'];
 
@@ -57,6 +58,7 @@ export function SchemaForm({ schema, config, problems, onChange, ...rest }: Sche
           <Row
             key={field.name}
             field={field}
+            path={[field.name]}
             value={config[field.name]}
             error={errorOf(field.name)}
             onDraft={(draft) => setTyped(draft && { field: field.name, value: draft.value })}
@@ -73,18 +75,29 @@ export function SchemaForm({ schema, config, problems, onChange, ...rest }: Sche
 
 type RowProps = Omit<SchemaFormProps, 'schema' | 'config' | 'problems'> & {
   field: FormField;
+  /** Where in the config it stands. */
+  path: readonly (string | number)[];
   value: Json | undefined;
   error?: string | undefined;
   onDraft?: (draft: { value: Json | undefined } | null) => void;
 };
 
-function Row({ field, value, error, onDraft, disabled, onChange, recording, promoted, onPromote }: RowProps) {
+function Row({ field, path, value, error, onDraft, disabled, onChange, recording, promoted, onPromote }: RowProps) {
   const id = useId();
   const present = value === undefined ? field.default : value;
   const change = (next: Json | undefined) => onChange(field.name, next);
   const changed = value !== undefined && JSON.stringify(value) !== JSON.stringify(field.default);
+  const fx = useFx({
+    id,
+    path,
+    title: field.title,
+    value: value ?? field.default,
+    disabled: disabled ?? false,
+    onChange: change,
+  });
   const isPromoted = promoted?.has(field.name) ?? false;
   const wide =
+    Boolean(fx.box) ||
     field.kind === 'recording' ||
     field.kind === 'object' ||
     field.kind === 'json' ||
@@ -111,34 +124,40 @@ function Row({ field, value, error, onDraft, disabled, onChange, recording, prom
             </span>
           </Tip>
         )}
-        {!disabled && (changed || onPromote) && (
-          <span className="f2-more">
-            <Menu
-              align="start"
-              trigger={<IconButton icon="ellipsis" size="xs" label={`More for ${field.title}`} className="h-5! w-5!" />}
-              items={[
-                {
-                  label: 'Back to the default',
-                  icon: 'rotate-ccw',
-                  disabled: !changed,
-                  onSelect: () => change(undefined),
-                },
-                ...(onPromote
-                  ? [
-                      {
-                        label: isPromoted ? 'No input of the pipeline' : 'Make it an input of the pipeline',
-                        icon: 'braces',
-                        onSelect: () => onPromote(field, !isPromoted),
-                      },
-                    ]
-                  : []),
-              ]}
-            />
+        {(fx.toggle || (!disabled && (changed || onPromote))) && (
+          <span className="f2-more" data-on={Boolean(fx.box)}>
+            {fx.toggle}
+            {!disabled && (changed || onPromote) && (
+              <Menu
+                align="start"
+                trigger={
+                  <IconButton icon="ellipsis" size="xs" label={`More for ${field.title}`} className="h-5! w-5!" />
+                }
+                items={[
+                  {
+                    label: 'Back to the default',
+                    icon: 'rotate-ccw',
+                    disabled: !changed,
+                    onSelect: () => change(undefined),
+                  },
+                  ...(onPromote
+                    ? [
+                        {
+                          label: isPromoted ? 'No input of the pipeline' : 'Make it an input of the pipeline',
+                          icon: 'braces',
+                          onSelect: () => onPromote(field, !isPromoted),
+                        },
+                      ]
+                    : []),
+                ]}
+              />
+            )}
           </span>
         )}
       </div>
       <div className="f2-control">
-        {field.nullable && field.kind !== 'recording' && (
+        {fx.box}
+        {!fx.box && field.nullable && field.kind !== 'recording' && (
           <Switch
             {...(off ? { id } : {})}
             label={off ? `${field.title}, off` : `${field.title}, on`}
@@ -147,10 +166,12 @@ function Row({ field, value, error, onDraft, disabled, onChange, recording, prom
             onChange={(on) => change(on ? startValue(field) : null)}
           />
         )}
-        {(!field.nullable || !off || field.kind === 'recording') &&
+        {!fx.box &&
+          (!field.nullable || !off || field.kind === 'recording') &&
           (field.kind === 'object' ? (
             <InnerFields
               fields={field.fields}
+              path={path}
               value={present}
               disabled={disabled ?? false}
               recording={recording}
@@ -160,6 +181,7 @@ function Row({ field, value, error, onDraft, disabled, onChange, recording, prom
             <Control
               id={id}
               field={field}
+              path={path}
               value={present}
               disabled={disabled ?? false}
               bad={Boolean(error)}
@@ -204,13 +226,14 @@ function startValue(field: FormField): Json {
 
 type InnerFieldsProps = Pick<SchemaFormProps, 'recording'> & {
   fields: readonly FormField[];
+  path: readonly (string | number)[];
   value: Json | undefined;
   disabled: boolean;
   onChange: (value: Json) => void;
 };
 
 /** The settings inside a setting that holds several. */
-function InnerFields({ fields, value, disabled, recording, onChange }: InnerFieldsProps) {
+function InnerFields({ fields, path, value, disabled, recording, onChange }: InnerFieldsProps) {
   const present = typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Config) : {};
   return (
     <div className="grid gap-2 pl-3 border-l border-line">
@@ -218,6 +241,7 @@ function InnerFields({ fields, value, disabled, recording, onChange }: InnerFiel
         <Row
           key={field.name}
           field={field}
+          path={[...path, field.name]}
           value={present[field.name]}
           disabled={disabled}
           recording={recording}

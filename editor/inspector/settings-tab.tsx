@@ -1,6 +1,7 @@
 /** The settings of the selected node, with what is wrong about them. */
 import { useMemo } from 'react';
 import type { ManifestJson } from '../../nodes/contract.ts';
+import { takesExpressions } from '../../runtime/graph/expression-types.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
 import { takeInto } from '../canvas/drop-recording.tsx';
 import { problemsOnce, useEditor, useEditorStore } from '../canvas/store.ts';
@@ -9,9 +10,13 @@ import { ScheduleBox } from '../triggers/schedule-box.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { RecordingPicker } from '../uploads/recording-picker.tsx';
 import type { Json } from './form-schema.ts';
+import { FxContext } from './fx.tsx';
 import { PolicyBox } from './policy-box.tsx';
 import { readRecording } from './read-recording.ts';
 import { SchemaForm } from './schema-form.tsx';
+
+/** What an expression's own box says, of what is being typed. */
+const isToldInBox = (code: string) => code.startsWith('EXPRESSION_') && code !== 'EXPRESSION_NOT_HERE';
 
 export function Settings({ node, manifest }: { node: GraphNode; manifest: ManifestJson }) {
   const store = useEditorStore();
@@ -23,7 +28,9 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
     () =>
       new Map(
         problems.flatMap((problem) =>
-          problem.node === node.id && problem.field ? [[problem.field, problem.message] as const] : [],
+          problem.node === node.id && problem.field && !isToldInBox(problem.code)
+            ? [[problem.field, problem.message] as const]
+            : [],
         ),
       ),
     [problems, node.id],
@@ -32,6 +39,10 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
   const promoted = useMemo(
     () => new Set(inputs.filter((input) => input.node === node.id).map((input) => input.field)),
     [inputs, node.id],
+  );
+  const fx = useMemo(
+    () => ({ node: node.id, allowed: (path: readonly (string | number)[]) => takesExpressions(manifest, path) }),
+    [node.id, manifest],
   );
   const change = (field: string, value: Json | undefined) => {
     const { act, graph } = store.getState();
@@ -58,27 +69,29 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
       {manifest.trigger?.kind === 'schedule' && (
         <ScheduleBox node={node} disabled={readOnly} onChange={(when) => change('when', when)} />
       )}
-      <SchemaForm
-        schema={manifest.config}
-        config={node.config}
-        problems={mine}
-        disabled={readOnly}
-        promoted={promoted}
-        onChange={change}
-        onPromote={(field, on) => {
-          const { act, graph } = store.getState();
-          act(promote.label, promote.perform(graph, { node: node.id, field: field.name, title: field.title, on }));
-        }}
-        recording={({ id, name, value, onChange }) => (
-          <RecordingPicker
-            id={id}
-            workspaceId={store.getState().workspaceId}
-            value={readRecording(value)}
-            onChange={(next) => !readOnly && onChange(next ?? undefined)}
-            outside={{ take: (files) => takeInto(store, node.id, name, files), uploadId: incoming }}
-          />
-        )}
-      />
+      <FxContext value={fx}>
+        <SchemaForm
+          schema={manifest.config}
+          config={node.config}
+          problems={mine}
+          disabled={readOnly}
+          promoted={promoted}
+          onChange={change}
+          onPromote={(field, on) => {
+            const { act, graph } = store.getState();
+            act(promote.label, promote.perform(graph, { node: node.id, field: field.name, title: field.title, on }));
+          }}
+          recording={({ id, name, value, onChange }) => (
+            <RecordingPicker
+              id={id}
+              workspaceId={store.getState().workspaceId}
+              value={readRecording(value)}
+              onChange={(next) => !readOnly && onChange(next ?? undefined)}
+              outside={{ take: (files) => takeInto(store, node.id, name, files), uploadId: incoming }}
+            />
+          )}
+        />
+      </FxContext>
       <PolicyBox node={node} manifest={manifest} disabled={readOnly} />
     </>
   );

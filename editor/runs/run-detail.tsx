@@ -4,6 +4,7 @@ import '../canvas/node.css';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
+import { expressionsIn } from '../../runtime/graph/expression.ts';
 import { flowOrder } from '../../runtime/graph/flow.ts';
 import { client, type Inputs } from '../api.ts';
 import { useCurrentBrand } from '../brands/current-brand.ts';
@@ -244,12 +245,12 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
   );
 }
 
-/** What the run was started with: its graph holds each named input as it was filled in. */
+/** What the run was started with: its graph holds each named input as it was filled in. An expression is the pipeline's own. */
 function inputsOf(run: RunView): NonNullable<Inputs['runs']['start']['inputs']> {
   return Object.fromEntries(
     run.graph.inputs.flatMap(({ name, node, field }) => {
       const value = run.graph.nodes.find(({ id }) => id === node)?.config[field];
-      return value === undefined ? [] : [[name, value]];
+      return value === undefined || expressionsIn(value).length > 0 ? [] : [[name, value]];
     }),
   );
 }

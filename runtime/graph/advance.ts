@@ -161,7 +161,12 @@ export function decide(plan: Plan, nodeId: string, path: Path, lookup: Lookup): 
     else if (arrival.kind === 'failed') return { kind: 'block', cause: arrival.cause };
     else missing ??= input.port;
   }
-  return missing === undefined ? { kind: 'run', inputs } : { kind: 'skip', because: missing };
+  if (missing !== undefined) return { kind: 'skip', because: missing };
+  for (const take of node.takes ?? []) {
+    const taken = emitted(plan.nodes[take.node]!, take.port, path.slice(0, take.depth), lookup);
+    if (taken.kind === 'failed') return { kind: 'block', cause: taken.cause };
+  }
+  return { kind: 'run', inputs };
 }
 
 function arrivalAt(plan: Plan, input: PlanInput, path: Path, lookup: Lookup): Arrival {

@@ -4,19 +4,26 @@
  * does not know constrains nothing (the plugin's own schema inside the isolate is stricter). Two keywords are our own:
  * a number's `meta` names another number beside it with `notBelow` or `above`.
  */
+import { isExpression } from './expression.ts';
+
 type Schema = { readonly [key: string]: unknown };
 export type FieldProblem = { field: string; message: string };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The config with its defaults, and the problems by top-level field (`''` = the whole config). */
+/**
+ * The config with its defaults, and the problems by top-level field (`''` = the whole config). `later`: expressions are
+ * let pass as they are, because their values are known in the run only.
+ */
 export function resolveConfig(
   schema: Schema,
   config: Record<string, unknown>,
+  options: { later?: boolean } = {},
 ): { config: Record<string, unknown>; problems: FieldProblem[] } {
   const problems: FieldProblem[] = [];
-  const resolved = check(schema, schema, config, [], (path, message) => {
+  const root: Root = { schema, later: options.later === true };
+  const resolved = check(root, schema, config, [], (path, message) => {
     problems.push({ field: String(path[0] ?? ''), message });
   });
   return { config: isObject(resolved) ? resolved : {}, problems };
@@ -28,15 +35,17 @@ const COMPARED = [
   ['above', 'Must be more than'],
 ] as const;
 
+type Root = { schema: Schema; later: boolean };
 type Report = (path: (string | number)[], message: string) => void;
 
-function check(root: Schema, schema: Schema, value: unknown, path: (string | number)[], report: Report): unknown {
+function check(root: Root, schema: Schema, value: unknown, path: (string | number)[], report: Report): unknown {
+  if (root.later && isExpression(value)) return value;
   if (typeof schema.$ref === 'string') {
     const target = schema.$ref
       .replace(/^#\//, '')
       .split('/')
-      .reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), root);
-    const resolved = schema.$ref === '#' ? root : target;
+      .reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), root.schema);
+    const resolved = schema.$ref === '#' ? root.schema : target;
     return isObject(resolved) ? check(root, resolved, value, path, report) : value;
   }
   const options = schema.anyOf ?? schema.oneOf;
@@ -78,7 +87,7 @@ function check(root: Schema, schema: Schema, value: unknown, path: (string | num
 
 /** The first option that fits; otherwise the complaint of the option that came closest. */
 function checkOptions(
-  root: Schema,
+  root: Root,
   options: Schema[],
   value: unknown,
   path: (string | number)[],
@@ -97,7 +106,7 @@ function checkOptions(
   return value;
 }
 
-function checkObject(root: Schema, schema: Schema, value: unknown, path: (string | number)[], report: Report): unknown {
+function checkObject(root: Root, schema: Schema, value: unknown, path: (string | number)[], report: Report): unknown {
   if (!isObject(value)) {
     report(path, value === undefined ? 'Is missing.' : 'Has the wrong form.');
     return value;
@@ -133,7 +142,7 @@ function checkObject(root: Schema, schema: Schema, value: unknown, path: (string
   return resolved;
 }
 
-function checkArray(root: Schema, schema: Schema, value: unknown, path: (string | number)[], report: Report): unknown {
+function checkArray(root: Root, schema: Schema, value: unknown, path: (string | number)[], report: Report): unknown {
   if (!Array.isArray(value)) {
     report(path, 'Must be a list.');
     return value;

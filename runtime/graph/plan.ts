@@ -4,6 +4,7 @@
  * plan it began with. Pure.
  */
 import type { ManifestJson, PortType } from '../../nodes/contract.ts';
+import { expressionsIn, type Reference, referenceKey, type Tree, treeOf, usesNow, usesOf } from './expression.ts';
 import type { Catalogue } from './flow.ts';
 import { analyseFrames, type Frame, type How } from './frames.ts';
 import { ERROR_PORT, type Graph, type GraphEdge } from './graph.ts';
@@ -29,6 +30,9 @@ export type PlanTarget = { port: string; node: string; how: How };
 /** Rows of the ledger to read before a step: one step at the path cut to `depth`, or all members of a list. */
 export type PlanRead = { node: string; kind: 'step' | 'members'; depth: number };
 
+/** What expressions in the settings take: at the step's path cut to `depth`. */
+export type PlanTake = Reference & { depth: number };
+
 export type PlanNode = {
   id: string;
   name: string;
@@ -52,6 +56,10 @@ export type PlanNode = {
   /** Nodes that gather this node's members, with how many wires each. */
   gathers: { node: string; count: number }[];
   reads: PlanRead[];
+  /** Absent where no setting holds an expression that takes from other nodes. */
+  takes?: PlanTake[];
+  /** Whether one of them asks for the instant of the run. */
+  takesNow?: boolean;
 };
 export type Plan = { order: string[]; nodes: Record<string, PlanNode> };
 
@@ -68,10 +76,12 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
     const frame = frames.nodes.get(id)!.map(originOf);
     const arriving = edges.filter((edge) => edge.to.node === id);
     const leaving = edges.filter((edge) => edge.from.node === id);
-    const { needs, gated } = needsOf(
-      frame.length,
-      arriving.map((edge) => frames.edges.get(edge.id)!.frame.length),
-    );
+    const takes = takesOf(node.config, frames.nodes);
+    const { needs, gated } = needsOf(frame.length, [
+      ...arriving.map((edge) => frames.edges.get(edge.id)!.frame.length),
+      // what is taken without a wire is waited for all the same
+      ...unwired(takes, arriving).map(({ depth }) => depth),
+    ]);
     const inputs = Object.entries(manifest?.inputs ?? {}).map(
       ([port, declared]): PlanInput => ({
         port,
@@ -111,10 +121,16 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
       needs,
       gated,
       gathers: [],
-      reads: readsOf(inputs),
+      reads: readsOf(inputs, takes),
+      ...(takes.length > 0 ? { takes } : {}),
+      ...(treesOf(node.config).some(usesNow) ? { takesNow: true } : {}),
     };
   }
   for (const node of Object.values(plan.nodes)) {
+    const arriving = edges.filter((edge) => edge.to.node === node.id);
+    for (const take of unwired(node.takes ?? [], arriving)) {
+      plan.nodes[take.node]!.targets.push({ port: take.port, node: node.id, how: 'same' });
+    }
     for (const [depth, origin] of node.frame.entries()) {
       plan.nodes[origin.node]?.within.push({ node: node.id, port: origin.port, depth });
     }
@@ -171,7 +187,31 @@ function sourceOf(
   };
 }
 
-function readsOf(inputs: PlanInput[]): PlanRead[] {
+function treesOf(config: unknown): Tree[] {
+  return expressionsIn(config).flatMap(({ stored }) => {
+    const reading = treeOf(stored);
+    return reading.ok ? [reading.tree] : [];
+  });
+}
+
+function takesOf(config: unknown, frames: ReadonlyMap<string, Frame>): PlanTake[] {
+  const takes = new Map<string, PlanTake>();
+  for (const { from, node, port } of treesOf(config).flatMap(usesOf)) {
+    const frame = frames.get(node);
+    if (frame) takes.set(referenceKey({ from, node, port }), { from, node, port, depth: frame.length });
+  }
+  return [...takes.values()];
+}
+
+/** One for each node that is taken from and not wired in. */
+function unwired(takes: readonly PlanTake[], arriving: readonly GraphEdge[]): PlanTake[] {
+  const wired = new Set(arriving.map((edge) => edge.from.node));
+  return takes.filter(
+    (take, at) => !wired.has(take.node) && takes.findIndex((other) => other.node === take.node) === at,
+  );
+}
+
+function readsOf(inputs: PlanInput[], takes: PlanTake[]): PlanRead[] {
   const reads = new Map<string, PlanRead>();
   const add = (read: PlanRead) => reads.set(`${read.kind} ${read.depth} ${read.node}`, read);
   for (const source of inputs.flatMap((input) => input.sources)) {
@@ -180,5 +220,6 @@ function readsOf(inputs: PlanInput[]): PlanRead[] {
       add({ node: source.origin.node, kind: 'step', depth: source.depth - 1 });
     } else add({ node: source.node, kind: 'step', depth: source.depth });
   }
+  for (const { node, depth } of takes) add({ node, kind: 'step', depth });
   return [...reads.values()];
 }

@@ -3,7 +3,8 @@
  * that was asked for, and its plan. Pure; what is wrong comes back as problems.
  */
 import { firstSteps } from './advance.ts';
-import { type Catalogue, downstreamOf } from './flow.ts';
+import { expressionsIn, replaceExpressions, storedExpression } from './expression.ts';
+import { type Catalogue, downstreamOf, upstreamOf } from './flow.ts';
 import type { Graph, Problem } from './graph.ts';
 import { type Plan, planOf } from './plan.ts';
 import { problems } from './validate.ts';
@@ -22,6 +23,9 @@ export type Prepared =
   | { ok: true; graph: Graph; plan: Plan; first: { node: string; path: number[] }[]; afresh: string[] }
   | { ok: false; problems: Problem[] };
 
+/** What a run is started with may come from outside, and nothing from outside is read as an expression. */
+const FIXED = 'Write expressions into the settings of the pipeline; a run is given values.';
+
 export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunRequest = {}): Prepared {
   const found: Problem[] = [];
   const refuse = (code: string, message: string, hint: string | null) => {
@@ -30,7 +34,8 @@ export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunReque
   const config = new Map(saved.nodes.map((node) => [node.id, { ...node.config }]));
   for (const [name, value] of Object.entries(request.inputs ?? {})) {
     const input = saved.inputs.find((each) => each.name === name);
-    if (!input)
+    if (expressionsIn(value).length > 0) refuse('RUN_VALUE_FIXED', `The value of ${name} is an expression.`, FIXED);
+    else if (!input)
       refuse(
         'RUN_INPUT_UNKNOWN',
         `This pipeline has no input called ${name}.`,
@@ -42,7 +47,9 @@ export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunReque
     const node =
       saved.nodes.find((each) => each.id === name) ??
       saved.nodes.find((each) => each.name.toLowerCase() === name.toLowerCase());
-    if (!node)
+    if (expressionsIn(value).length > 0)
+      refuse('RUN_VALUE_FIXED', `The value of ${name}.${field} is an expression.`, FIXED);
+    else if (!node)
       refuse(
         'RUN_NODE_UNKNOWN',
         `This pipeline has no node called ${name}.`,
@@ -57,7 +64,7 @@ export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunReque
   }
   if (found.length > 0) return { ok: false, problems: found };
 
-  const part = request.only === undefined ? undefined : upstreamOf(saved, request.only);
+  const part = request.only === undefined ? undefined : new Set([request.only, ...upstreamOf(saved, request.only)]);
   const graph: Graph = {
     ...saved,
     nodes: saved.nodes
@@ -76,6 +83,13 @@ export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunReque
     });
   }
   if (errors.length > 0) return { ok: false, problems: errors };
+  // one that came as text only gets its tree: what runs is the tree
+  graph.nodes = graph.nodes.map((node) => ({
+    ...node,
+    config: replaceExpressions(node.config, ({ $expression }) =>
+      storedExpression($expression.text),
+    ) as typeof node.config,
+  }));
   const plan = planOf(graph, catalogue);
   return {
     ok: true,
@@ -92,19 +106,4 @@ function put(config: Record<string, unknown> | undefined, field: string, value: 
 
 function listed(names: string[]): string {
   return names.length === 0 ? 'none' : names.join(', ');
-}
-
-/** A node and everything it takes from, directly or not. */
-function upstreamOf(graph: Graph, end: string): Set<string> {
-  const found = new Set([end]);
-  const walk = [end];
-  for (let id = walk.pop(); id !== undefined; id = walk.pop()) {
-    for (const edge of graph.edges) {
-      if (edge.to.node === id && !found.has(edge.from.node)) {
-        found.add(edge.from.node);
-        walk.push(edge.from.node);
-      }
-    }
-  }
-  return found;
 }

@@ -4,7 +4,9 @@
  */
 import type { ManifestJson } from '../../nodes/contract.ts';
 import { resolveConfig } from './config.ts';
-import type { Catalogue } from './flow.ts';
+import { expressionsIn } from './expression.ts';
+import { checkExpression, schemaAt, takesExpressions } from './expression-types.ts';
+import { type Catalogue, linksOf } from './flow.ts';
 import { analyseFrames, type Frames } from './frames.ts';
 import type { Graph, GraphEdge, GraphNode, Problem } from './graph.ts';
 import { inputPort, type NodeManifests, outputPort } from './resolve.ts';
@@ -21,6 +23,7 @@ export function problems(graph: Graph, catalogue: Catalogue, options: { ready?: 
     ...occupiedProblems(graph, nodes, manifestOf),
     ...listProblems(graph, frames, nodes),
     ...inputProblems(graph, nodes, manifestOf),
+    ...graph.nodes.flatMap((node) => expressionProblems(graph, frames, node)),
   ];
 }
 
@@ -28,6 +31,7 @@ function nodeProblems(graph: Graph, manifests: NodeManifests, ready: boolean): P
   const found: Problem[] = [];
   const names = new Map<string, number>();
   const ids = new Set<string>();
+  const links = linksOf(graph);
   for (const node of graph.nodes) {
     names.set(node.name.toLowerCase(), (names.get(node.name.toLowerCase()) ?? 0) + 1);
     if (ids.has(node.id)) {
@@ -75,7 +79,7 @@ function nodeProblems(graph: Graph, manifests: NodeManifests, ready: boolean): P
         port: name,
       });
     }
-    const isAlone = !graph.edges.some((edge) => edge.from.node === node.id || edge.to.node === node.id);
+    const isAlone = !links.some(({ from, to }) => from === node.id || to === node.id);
     if (isAlone && graph.nodes.length > 1) {
       found.push({
         severity: 'warning',
@@ -104,21 +108,52 @@ function versionProblems(node: GraphNode, manifest: ManifestJson): Problem[] {
 
 function configProblems(graph: Graph, node: GraphNode, manifest: ManifestJson, ready: boolean): Problem[] {
   const promoted = new Set(graph.inputs.filter((input) => input.node === node.id).map((input) => input.field));
-  return resolveConfig(manifest.config, node.config).problems.flatMap(({ field, message }): Problem[] => {
-    const isLaterGiven = !ready && promoted.has(field) && node.config[field] === undefined;
-    if (isLaterGiven) return [];
-    const title = fieldTitle(manifest, field);
-    return [
-      {
+  return resolveConfig(manifest.config, node.config, { later: true }).problems.flatMap(
+    ({ field, message }): Problem[] => {
+      const isLaterGiven = !ready && promoted.has(field) && node.config[field] === undefined;
+      if (isLaterGiven) return [];
+      const title = fieldTitle(manifest, field);
+      return [
+        {
+          severity: 'error',
+          code: 'CONFIG_INVALID',
+          message: `${node.name}: ${title} ${message.charAt(0).toLowerCase()}${message.slice(1)}`,
+          hint: null,
+          node: node.id,
+          field,
+        },
+      ];
+    },
+  );
+}
+
+function expressionProblems(graph: Graph, frames: Frames, node: GraphNode): Problem[] {
+  const manifest = frames.manifests.get(node.id);
+  if (!manifest) return [];
+  return Object.entries(node.config).flatMap(([field, value]) =>
+    expressionsIn(value).flatMap(({ path, stored }): Problem[] => {
+      const title = fieldTitle(manifest, field);
+      const say = (code: string, message: string, hint: string | null): Problem => ({
         severity: 'error',
-        code: 'CONFIG_INVALID',
-        message: `${node.name}: ${title} ${message.charAt(0).toLowerCase()}${message.slice(1)}`,
-        hint: null,
+        code,
+        message: `${node.name}: ${title}: ${message}`,
+        hint,
         node: node.id,
         field,
-      },
-    ];
-  });
+      });
+      const place = [field, ...path];
+      if (!takesExpressions(manifest, place)) {
+        return [say('EXPRESSION_NOT_HERE', 'Only a fixed value can stand here.', 'Turn the expression off.')];
+      }
+      const { faults } = checkExpression(stored, {
+        graph,
+        frames,
+        node: node.id,
+        field: schemaAt(manifest, place),
+      });
+      return faults.slice(0, 1).map(({ code, message, hint }) => say(code, message, hint));
+    }),
+  );
 }
 
 function fieldTitle(manifest: ManifestJson, field: string): string {

@@ -128,6 +128,12 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
   }),
   'runs.steps': async (place) => ({ ...(await run(place)), nodeId: 'say' }),
   'runs.step': async (place) => ({ ...(await run(place)), nodeId: 'say', path: [] }),
+  'runs.sample': async (place) => ({
+    ...(await run(place)),
+    nodeId: 'say',
+    path: [],
+    refs: [{ from: 'nodes', node: 'say', port: 'text', keys: [] }],
+  }),
   'runs.value': async (place) => ({ ...(await run(place)), nodeId: 'say', path: [], port: 'text' }),
   'runs.cancel': run,
   'runs.retry': async (place) => ({ ...(await run(place)), nodeId: 'other' }),
