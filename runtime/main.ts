@@ -1,6 +1,7 @@
 /**
  * The worker process: `node runtime/main.ts [--tags media,gpu]`. SIGTERM drains it: nothing more is claimed, what runs may
- * end, what takes too long is handed back as it was. Ctrl-C and the end of the process that started it give 3 s. Settings come from the environment:
+ * end, what takes too long is handed back as it was. Ctrl-C and the end of the process that started it give 3 s.
+ * Settings come from the environment:
  *
  *   DATABASE_URL            required; a direct connection, no transaction pooler. `later`: loads its code meanwhile and
  *                           waits for the message `{databaseUrl}` from the process that started it
