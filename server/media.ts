@@ -133,11 +133,12 @@ async function waveWithin(
   const input = { asset: sha256 };
   for (const until = Date.now() + ms; ; await sleep(WAVE_LOOK_MS)) {
     const found = await inWorkspace(db, workspaceId, async (tx) => {
+      // before the wave: one that has ended by now has left it
+      const errand = await latestErrand(tx, 'inspect', input);
       const wave = await waveOf(tx, sha256);
       if (wave) return wave;
       const asset = (await findAsset(tx, sha256))?.asset;
       if (!asset || (asset.kind !== 'video' && asset.kind !== 'audio') || asset.hasSound === false) return undefined;
-      const errand = await latestErrand(tx, 'inspect', input);
       if (errand?.state === 'failed' || errand?.state === 'done') return undefined;
       if (!errand) await sendErrand(tx, workspaceId, { kind: 'inspect', input, by: null });
       return 'measuring' as const;
