@@ -210,9 +210,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         while (wanted && active < slots && !isStopping && isLive()) {
           wanted = false;
           const room = slots - active;
-          const found = await ledger.claim(name, life.id, room, host.known(), served);
+          const known = new Map(plans); // what is said to be known is still there when the answer comes
+          const found = await ledger.claim(name, life.id, room, [...known.keys()], served);
           served = found.at(-1)?.run.brandId ?? served;
-          for (const claimed of found) void carry(claimed);
+          for (const claimed of found) void carry(claimed, known.get(claimed.run.id));
           if (found.length === room) wanted = true; // there may be more
         }
       } catch (error) {
@@ -222,10 +223,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         rested();
       }
     }
-    async function carry(claimed: Claimed): Promise<void> {
+    async function carry(claimed: Claimed, known: RunPlan | undefined): Promise<void> {
       active++;
       try {
-        await follow(claimed);
+        await follow(claimed, known);
       } finally {
         active--;
         rested();
@@ -289,7 +290,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
    * A strand, and the light ones that follow it directly. Where the next one is computed already, its settlement is sent
    * behind that of this one without waiting for the answer; once one of them is not written, none behind it is.
    */
-  async function follow(first: Claimed): Promise<void> {
+  async function follow(first: Claimed, known: RunPlan | undefined): Promise<void> {
     const began = performance.now();
     let next: Claimed | null = first;
     let ahead: Ahead | null = null;
@@ -300,7 +301,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     while (next) {
       const claimed: Claimed = next;
       next = null;
-      const plan = planOf(claimed);
+      const plan: RunPlan = planOf(claimed, known);
       const hold: Held = { claimed, abort: new AbortController(), report: null, isSure: waiting === 0 };
       held.set(claimed.strand.id, hold);
       changed.add(claimed.run.id);
@@ -429,9 +430,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await ledger.release(lease, { until, why, counts: true }).catch(() => {}); // then the reaper does it
   }
 
-  function planOf(claimed: Claimed): RunPlan {
+  function planOf(claimed: Claimed, before: RunPlan | undefined): RunPlan {
     const { id, graph, plan, pins, kit } = claimed.run;
-    const known = plans.get(id);
+    const known = plans.get(id) ?? before;
     const found =
       known ??
       ({
