@@ -309,6 +309,23 @@ export function createLedger(pool: pg.Pool, writers: readonly Writer[] = []) {
         how.counts,
       ]),
 
+    /** Sleeps until one of `pending` is settled, at the latest until `until`; ready at once where one of them is by now. */
+    awaitOthers: (
+      lease: Lease,
+      runId: string,
+      how: { until: Date | 'infinity'; why: string; pending: readonly { node: string; path: readonly number[] }[] },
+    ) =>
+      one<boolean>('await', 'select ledger_await($1, $2, $3, $4, $5, $6, $7, $8) as value', [
+        lease.workspaceId,
+        runId,
+        lease.strand,
+        lease.worker,
+        lease.token,
+        how.until,
+        how.why,
+        text(how.pending),
+      ]),
+
     halve: (lease: Lease, middle: number) =>
       one<boolean>('halve', 'select ledger_halve($1, $2, $3, $4, $5) as value', [
         lease.workspaceId,

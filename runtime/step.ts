@@ -40,6 +40,7 @@ import {
   isTrouble,
   type Part,
   type Path,
+  pendingOf,
   type Settled,
   stepKey,
   tokensOf,
@@ -167,6 +168,9 @@ type Item = {
 };
 /** Why an attempt gave its step back to sleep. */
 type Paused = { until?: Date | 'infinity'; why?: string };
+/** What a join says of how long it waits (nodes/flow/join.ts). */
+type JoinConfig = { until: 'all' | 'first'; amount: number | null; unit: keyof typeof SECONDS };
+const SECONDS = { seconds: 1, minutes: 60, hours: 3_600, days: 86_400 };
 type Result = { row: SettledRow; settled: Settled; made?: MadeKey };
 
 export async function carryStrand(
@@ -241,6 +245,10 @@ class StrandWork {
     }
 
     for (const item of items) if (item.decision.kind === 'run') await this.#configure(item, plugin.manifest);
+    if (this.#node.early) {
+      const asleep = await this.#awaitBranches(items[0]!);
+      if (asleep) return asleep;
+    }
     const answers = await this.#takeKeys(items, plugin);
     if (answers === 'lost') return LOST;
     if (answers === 'asleep') return { kind: 'released', lanes: [] };
@@ -320,6 +328,28 @@ class StrandWork {
       item.digests[input.port] = loaded.map((each) => each.digest);
     }
     return item;
+  }
+
+  /**
+   * A join that need not have all its branches: whether it sleeps for now. Its clock is the step's instant, which is when
+   * the first branch came.
+   */
+  async #awaitBranches(item: Item): Promise<StrandEnd | null> {
+    if (item.decision.kind !== 'run' || !item.config) return null;
+    const pending = pendingOf(this.#run.plan, this.#node.id, item.path, (node, at) => this.#settledAt(node, at));
+    if (pending.length === 0) return null;
+    const { until, amount, unit } = item.config as JoinConfig;
+    if (until === 'first' && Object.keys(item.decision.inputs).length > 0) return null;
+    const names = [...new Set(pending.map(({ node }) => this.#run.plan.nodes[node]?.name ?? node))].join(', ');
+    const over = amount === null ? null : Date.parse(this.#claimed.strand.beganAt) + amount * SECONDS[unit] * 1_000;
+    if (over !== null && over <= Date.now()) {
+      item.said = `Went on without ${names}: the time was over.`;
+      return null;
+    }
+    if (!(await this.#hold.behind)) return LOST;
+    const how = { until: over === null ? ('infinity' as const) : new Date(over), why: `Waits for ${names}.`, pending };
+    const isOurs = await this.#host.ledger.awaitOthers(this.#lease, this.#claimed.run.id, how);
+    return isOurs ? { kind: 'released', lanes: [this.#claimed.strand.lane] } : LOST;
   }
 
   /** A trigger's input is the event that started the run; the other triggers of the pipeline have nothing to give. */
