@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import pg from 'pg';
-import { clientConfig, type Database } from './connect.ts';
+import { clientConfig, type Database, forgiving } from './connect.ts';
 import { inWorkspace, type WorkspaceTx } from './workspace.ts';
 
 export const ROLES = ['owner', 'admin', 'editor', 'analyst', 'sponsor-viewer'] as const;
@@ -13,9 +13,7 @@ export type MemberRole = (typeof ROLES)[number];
 
 /** better-auth's own connections: the role `auth`, whose tables lie in the schema of the same name. */
 export function authPool(url: string): pg.Pool {
-  const pool = new pg.Pool({ ...clientConfig(url, 'auth'), options: '-c role=auth -c search_path=auth', max: 4 });
-  pool.on('error', () => {}); // an idle connection was lost; the next query opens another
-  return pool;
+  return forgiving(new pg.Pool({ ...clientConfig(url, 'auth'), options: '-c role=auth -c search_path=auth', max: 4 }));
 }
 
 export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');

@@ -29,7 +29,16 @@ export function createPool(url: string, role: Role, options: { max?: number; nam
     idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: 10_000,
   });
-  pool.on('error', () => {}); // an idle connection was lost; the next query opens another and says what is wrong
+  return forgiving(pool);
+}
+
+/**
+ * A connection that is lost, idle or in use, does not end the process: the query that meets it rejects, the next one opens
+ * another.
+ */
+export function forgiving(pool: pg.Pool): pg.Pool {
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 

@@ -14,7 +14,8 @@ export type EffectRow = {
   state: EffectState;
   attempt: number;
   token: number | null;
-  sendBy: Date | null;
+  /** Milliseconds until its deadline by the database's clock when the row was read; null before the first attempt. */
+  sendInMs: number | null;
   handle: string | null;
   evidence: unknown;
   request: unknown;
@@ -31,7 +32,7 @@ const EFFECT_COLUMNS = [
   'state',
   'attempt',
   'token',
-  'send_by',
+  sql<number | null>`(extract(epoch from send_by - clock_timestamp()) * 1000)::float8`.as('send_in_ms'),
   'handle',
   'evidence',
   'request',
@@ -48,7 +49,7 @@ type EffectSelected = {
   state: string;
   attempt: number;
   token: number | null;
-  send_by: Date | null;
+  send_in_ms: number | null;
   handle: string | null;
   evidence: unknown;
   request: unknown;
@@ -64,7 +65,7 @@ const effectOf = (row: EffectSelected): EffectRow => ({
   state: row.state as EffectState,
   attempt: row.attempt,
   token: row.token,
-  sendBy: row.send_by,
+  sendInMs: row.send_in_ms,
   handle: row.handle,
   evidence: row.evidence,
   request: row.request,

@@ -76,6 +76,8 @@ export type MadeKey = {
   ambient: Record<string, string>;
 };
 export type Lease = { workspaceId: string; strand: number; worker: string; token: number };
+/** An instant, or a while from now. */
+export type Until = Date | 'infinity' | { afterMs: number };
 export type KeyAnswer =
   | { key: string; found: 'mine' }
   /** Another strand makes it and this one may not wait: made again, not kept. */
@@ -297,17 +299,25 @@ export function createLedger(pool: pg.Pool, writers: readonly Writer[] = []) {
         sendAdvances(way);
       }),
 
-    /** `until` null: ready at once; 'infinity': until it is woken. `counts: false` gives the attempt back. */
-    release: (lease: Lease, how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }) =>
-      one<boolean>('release', 'select ledger_release($1, $2, $3, $4, $5, $6, $7) as value', [
-        lease.workspaceId,
-        lease.strand,
-        lease.worker,
-        lease.token,
-        how.until,
-        how.why,
-        how.counts,
-      ]),
+    /**
+     * `until` null: ready at once; 'infinity': until it is woken; { afterMs }: by the database's clock, not by this
+     * machine's. `counts: false` gives the attempt back.
+     */
+    release: (lease: Lease, how: { until: Until | null; why: string | null; counts: boolean }) =>
+      one<boolean>(
+        'release',
+        `select ledger_release($1, $2, $3, $4, coalesce($5, clock_timestamp() + $8 * interval '1 ms'), $6, $7) as value`,
+        [
+          lease.workspaceId,
+          lease.strand,
+          lease.worker,
+          lease.token,
+          typeof how.until === 'object' && how.until !== null && 'afterMs' in how.until ? null : how.until,
+          how.why,
+          how.counts,
+          typeof how.until === 'object' && how.until !== null && 'afterMs' in how.until ? how.until.afterMs : null,
+        ],
+      ),
 
     /** Sleeps until one of `pending` is settled, at the latest until `until`; ready at once where one of them is by now. */
     awaitOthers: (
@@ -481,13 +491,16 @@ export async function beginLife(
   };
 }
 
-/** Hears which runs changed. Announcements may be lost: whoever listens also looks every 2 s. */
+/**
+ * Hears which runs changed. Announcements may be lost: whoever listens also looks every 2 s. Rejects where no connection is
+ * made; `lost` is said once, of one that was.
+ */
 export async function listenForRuns(
   url: string,
   on: { changed(runIds: string[]): void; lost(error: Error): void },
 ): Promise<{ end(): Promise<void> }> {
   const client = new pg.Client(clientConfig(url, 'app', 'listen'));
-  let isEnding = false;
+  let isEnding = true; // until it is there
   const lost = (error: Error) => {
     if (!isEnding) on.lost(error);
     isEnding = true;
@@ -497,6 +510,7 @@ export async function listenForRuns(
   await client.connect();
   client.on('notification', (message) => on.changed((message.payload ?? '').split(',').filter(Boolean)));
   await client.query('listen spliceboard_runs');
+  isEnding = false;
   return {
     async end() {
       isEnding = true;

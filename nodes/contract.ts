@@ -381,6 +381,11 @@ export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends
   /** Only workers that were started with this tag take it, such as `gpu`. */
   tag?: string;
   limits?: { wallSeconds?: number; activeSeconds?: number; memoryMb?: number; attempts?: number };
+  /**
+   * Of a node that writes outside: what was accepted there is seen by `lookup` within this many seconds, 1 where absent. A
+   * look-up counts only after the last moment at which a lost request may have arrived, and this long.
+   */
+  listedWithinSeconds?: number;
   example: Example<z.input<C>, unknown, unknown>;
 };
 
@@ -461,6 +466,7 @@ export const ManifestJson = z.strictObject({
       attempts: z.number().int().min(1).max(20).optional(),
     })
     .optional(),
+  listedWithinSeconds: z.number().positive().max(3_600).optional(),
   example: z.record(z.string(), z.json()),
   /** Which entries the plugin exports besides `manifest`. */
   exports: z.array(z.enum(['run', 'simulate', 'lookup'])),

@@ -20,8 +20,8 @@ import type { Faults } from './faults.ts';
 
 /** From the commit of `sending` to the last byte that may still be sent. */
 const SEND_WITHIN_MS = 10_000;
-/** After the deadline, before a look-up counts: what was sent late has arrived by then. */
-const SETTLES_AFTER_MS = 1_000;
+/** After the deadline, before a look-up counts: what was sent late has arrived, and is listed, by then. */
+const LISTED_WITHIN_SECONDS = 1;
 const LONGEST_SLEEP_MS = 500;
 const CHECKS = 6;
 const FIRST_CHECK_MS = 5_000;
@@ -34,7 +34,7 @@ export type EffectsOptions = {
   /** Runs the plugin's own look-up with reading rights. */
   lookup(effect: EffectRecord): Promise<LookupResult>;
   /** Puts the step to sleep; the call is never answered in this attempt. */
-  pause(until: Date, why: string): void;
+  pause(afterMs: number, why: string): void;
 };
 
 export async function performEffect(
@@ -61,17 +61,20 @@ export async function performEffect(
       contentDigest,
     }),
   );
+  /** The deadline by this process's clock, which nobody sets: the worker's may be wrong by any amount. */
+  let sendBy = effect.sendInMs === null ? null : performance.now() + effect.sendInMs;
   const move = async (to: Parameters<typeof moveEffect>[2]) => {
     await inside((tx) => moveEffect(tx, effect.id, to));
     effect = { ...effect, ...to, nextCheckAt: to.nextCheckAt ?? effect.nextCheckAt } as EffectRow;
   };
 
   /** What may still be on its way has arrived then. A long wait is the step's sleep, not a worker's. */
-  const untilSettled = async ({ sendBy }: EffectRow) => {
-    const until = new Date((sendBy?.getTime() ?? 0) + SETTLES_AFTER_MS);
-    const waitMs = until.getTime() - Date.now();
+  const untilSettled = async () => {
+    if (sendBy === null) return;
+    const listedMs = (scope.manifest.listedWithinSeconds ?? LISTED_WITHIN_SECONDS) * 1_000;
+    const waitMs = sendBy + listedMs - performance.now();
     if (waitMs > LONGEST_SLEEP_MS) {
-      options.pause(until, 'No answer came; looking whether it arrived.');
+      options.pause(waitMs, 'No answer came; looking whether it arrived.');
       throw new CapabilityError('STEP_PAUSED', 'The step waits.');
     }
     if (waitMs > 0) await sleep(waitMs, undefined, { signal: scope.signal });
@@ -87,12 +90,12 @@ export async function performEffect(
         break;
       case 'sending': {
         // left by an attempt that ended: until its deadline it may still be on its way
-        await untilSettled(effect);
+        await untilSettled();
         await move({ state: 'unknown' });
         continue;
       }
       case 'unknown': {
-        await untilSettled(effect);
+        await untilSettled();
         const found = await options.lookup({
           name,
           request: effect.request as HttpRequest,
@@ -109,9 +112,10 @@ export async function performEffect(
             retry: 'person',
           });
         } else {
-          const until = new Date(Date.now() + FIRST_CHECK_MS * 2 ** effect.checks);
-          await inside((tx) => moveEffect(tx, effect.id, { state: 'unknown', nextCheckAt: until, checked: true }));
-          options.pause(until, `Looking again whether it arrived: ${found.why}`);
+          const afterMs = FIRST_CHECK_MS * 2 ** effect.checks;
+          const nextCheckAt = new Date(Date.now() + afterMs); // for people
+          await inside((tx) => moveEffect(tx, effect.id, { state: 'unknown', nextCheckAt, checked: true }));
+          options.pause(afterMs, `Looking again whether it arrived: ${found.why}`);
           throw new CapabilityError('STEP_PAUSED', 'The step waits.');
         }
         continue;
@@ -133,8 +137,8 @@ export async function performEffect(
       request,
       contentDigest,
       sentAt: new Date(),
-      sendBy: new Date(Date.now() + SEND_WITHIN_MS),
     };
+    sendBy = performance.now() + SEND_WITHIN_MS;
     await options.faults.at('effect.sending');
     if (!step.isLive() || performance.now() > deadline - 1_000) {
       throw new CapabilityError('LEASE_LOST', 'Another worker has taken this step over.', { retry: 'later' });

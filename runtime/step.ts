@@ -20,6 +20,7 @@ import type {
   MadeKey,
   SettledRow,
   Taken,
+  Until,
 } from '../db/ledger.ts';
 import { runInstant } from '../db/runs.ts';
 import { digestOf, type StoredValue } from '../db/values.ts';
@@ -105,6 +106,8 @@ export type StrandHold = {
   runOn(): number | null;
   /** Settles when what was settled before in this chain is written: false where it was not. */
   behind: Promise<boolean>;
+  /** Whether the rest of a range goes back to the queue: others came while every place was taken. */
+  givesWay(): boolean;
   /** Whether settlements of light steps in a row are better written together: others of the lane want the database too. */
   gathers(): boolean;
   /** The strand is another one from now on: what was carried along is written. */
@@ -167,7 +170,7 @@ type Item = {
   fault?: ErrorJson;
 };
 /** Why an attempt gave its step back to sleep. */
-type Paused = { until?: Date | 'infinity'; why?: string };
+type Paused = { until?: Until; why?: string };
 /** What a join says of how long it waits (nodes/flow/join.ts). */
 type JoinConfig = { until: 'all' | 'first'; amount: number | null; unit: keyof typeof SECONDS };
 const SECONDS = { seconds: 1, minutes: 60, hours: 3_600, days: 86_400 };
@@ -274,6 +277,7 @@ class StrandWork {
       if (!isLast && performance.now() - since > RANGE_MS) {
         const wrote = await this.#settle(results, items[index + 1]!.path.at(-1)!);
         if (wrote.kind === 'lost') return LOST;
+        if (this.#hold.givesWay()) return this.#release({ until: null, why: null, counts: false });
         results = [];
         since = performance.now();
       }
@@ -731,7 +735,7 @@ class StrandWork {
     return [...found.values()];
   }
 
-  async #release(how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
+  async #release(how: { until: Until | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
     if (!(await this.#hold.behind) || !(await this.#land())) return LOST;
     const isOurs = await this.#host.ledger.release(this.#lease, how);
     return isOurs ? { kind: 'released', lanes: how.until === null ? [this.#claimed.strand.lane] : [] } : LOST;
@@ -787,7 +791,7 @@ class StrandWork {
     if (this.#hold.signal.aborted)
       return { kind: 'release', release: () => this.#release({ until: null, why: null, counts: false }) };
     if (answer.childLost === 'neighbour' || error.code === 'SANDBOX_UNAVAILABLE' || error.code === 'LEASE_LOST') {
-      const until = error.code === 'SANDBOX_UNAVAILABLE' ? new Date(Date.now() + 2_000) : null;
+      const until = error.code === 'SANDBOX_UNAVAILABLE' ? { afterMs: 2_000 } : null;
       return {
         kind: 'release',
         release: () => this.#release({ until, why: until ? error.message : null, counts: false }),
@@ -806,7 +810,7 @@ class StrandWork {
     });
     if (verdict.kind === 'failed') return { kind: 'result', result: this.#failed(item, error) };
     if (isCut) return this.#cut(item.path.at(-1)! + 1);
-    const until = verdict.afterMs > 0 ? new Date(Date.now() + verdict.afterMs) : null;
+    const until = verdict.afterMs > 0 ? { afterMs: verdict.afterMs } : null;
     return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };
   }
 
@@ -830,7 +834,7 @@ class StrandWork {
     };
     const scope = this.#scope(manifest, item.path, signal, progress);
     const key = { runId: run.id, node: this.#node.id, path: item.path };
-    const pause = (until: Date | 'infinity', why: string) => {
+    const pause = (until: Until, why: string) => {
       paused.until = until;
       paused.why = why;
       abort.abort();
@@ -851,7 +855,7 @@ class StrandWork {
               return internal ? internal.handle(sender, wanted) : sendHttp(sender, wanted, this.#host.fetcher);
             },
             lookup: (effect) => this.#lookup(plugin, item, effect),
-            pause,
+            pause: (afterMs, why) => pause({ afterMs }, why),
           },
           { scope: at, key, intent: run.intent, token: strand.token, isLive },
           name,

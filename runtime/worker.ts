@@ -82,7 +82,6 @@ type Held = {
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const pool = createPool(options.url, 'app', { max: 10, name: 'worker' });
   const queuePool = createPool(options.url, 'owner', { max: 4, name: 'queue' });
-  queuePool.on('connect', (client) => client.on('error', () => {})); // reported by the query that meets it
   const writers = Array.from({ length: WRITERS }, () => createWriter(options.url, 'app', 'settle'));
   const ledger = createLedger(pool, writers);
   const tags = options.tags ?? BOTH_LANES;
@@ -129,7 +128,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           for (const { claimed, abort } of held.values()) if (claimed.run.id === runId) abort.abort();
         },
         queued() {
-          for (const lane of Object.values(lanes)) lane.poke();
+          for (const lane of Object.values(lanes)) lane.ask();
         },
         lost(error) {
           options.log('The worker lost its database connection.', { error: error.message });
@@ -199,6 +198,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     let wanted = false;
     let isClaiming = false;
     let isFilling = false;
+    /** Strands that came while every place was taken: as many ranges give theirs back. */
+    let asked = 0;
     /** The brand that had the last turn. */
     let served: string | null = null;
     const idle: (() => void)[] = [];
@@ -253,6 +254,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       /** Strands that could begin now; whoever asks is about to be free. */
       room: () => (isStopping ? 0 : slots - active),
       /** Resolves when nothing of the lane runs. */
+      /** Somebody new has something to do. */
+      ask() {
+        if (active >= slots) asked = Math.min(asked + 1, slots);
+        poke();
+      },
+      /** Whether a range should go to the end of the queue, so that somebody who came meanwhile has its place. */
+      giveWay() {
+        if (asked === 0) return false;
+        asked -= 1;
+        return true;
+      },
       /** Whether others of the lane run too. */
       isShared: () => active > 1,
       rest: () =>
@@ -330,6 +342,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           mayChain: () => lanes.light !== undefined && !isStopping && isLive() && performance.now() - began < CHAIN_MS,
           runOn: () => (isBroken || waiting >= MOST_BEHIND || plan.isCorrected ? null : strandId()),
           behind: before,
+          givesWay: () => lanes[claimed.strand.lane]?.giveWay() === true,
           gathers: () => lanes[claimed.strand.lane]?.isShared() === true && plan.isCorrected !== true,
           moved({ id, token }) {
             held.delete(hold.claimed.strand.id);
@@ -425,7 +438,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       token: claimed.strand.token,
     };
     const isEarly = claimed.strand.attempts < 3;
-    const until = new Date(Date.now() + (isEarly ? 1_000 : 15_000));
+    const until = { afterMs: isEarly ? 1_000 : 15_000 };
     const why = `Something went wrong on our side; trying again. (${String((error as Error)?.message ?? error).slice(0, 200)})`;
     await ledger.release(lease, { until, why, counts: true }).catch(() => {}); // then the reaper does it
   }

@@ -61,6 +61,8 @@ export type BenchOptions = {
   faults?: Faults;
   /** The lanes the worker takes. */
   tags?: string[];
+  /** How many strands of a lane it carries at one time. */
+  slots?: { light?: number; media?: number };
   /** No worker is started. */
   idle?: boolean;
   /** The product's own nodes beside the test nodes. */
@@ -112,6 +114,7 @@ export async function openBench(options: BenchOptions = {}) {
         internalHosts: new Map((more.internalHosts ?? options.internalHosts ?? []).map((each) => [each.host, each])),
         fetcher,
         tags: more.tags,
+        slots: more.slots,
         faults: more.faults ?? options.faults ?? NO_FAULTS,
         log: (line, details) => bench.log.push(`${line} ${JSON.stringify(details)}`),
       });

@@ -56,6 +56,34 @@ test('a brand with one step has the next turn, whatever another has waiting', as
   expect(brandsOf(await ledger.claim('light', worker, 1, [], other))).toEqual([bench.brandId]);
 });
 
+test('a range of many items gives its place to another brand that comes meanwhile', async () => {
+  const busy = await openBench({ own: true, idle: true });
+  try {
+    await busy.worker({ slots: { light: 1 } });
+    const slow = JSON.stringify({ code: 'let n = 0; for (let i = 0; i < 2e7; i++) n += i % 3; return n;' });
+    const long = graphOf(['numbers {"count":64}', `work:flow.code ${slow}`], ['numbers.items > work.input']);
+    const done = (snapshot: Awaited<ReturnType<typeof busy.look>>) =>
+      snapshot.nodes.find(({ nodeId }) => nodeId === 'work')?.counts.done ?? 0;
+    const runId = await busy.start(long);
+    await busy.until(runId, (snapshot) => done(snapshot) > 0);
+    const other = randomUUID();
+    const kit = JSON.stringify(TEST_KIT);
+    await busy.inside((tx) =>
+      tx
+        .insertInto('brand')
+        .values({ id: other, name: other, slug: `b-${other}`, kit })
+        .execute(),
+    );
+    await busy.ended(await busy.start(ONE, { brandId: other }));
+    expect(done(await busy.look(runId))).toBeLessThan(64);
+    expect(done(await busy.ended(runId, 30_000))).toBe(64);
+    const steps = await busy.steps(runId, 'work');
+    expect(steps.map(({ attempt }) => attempt)).toEqual(steps.map(() => 1));
+  } finally {
+    await busy.close();
+  }
+}, 40_000);
+
 test('brands share the places of a claim, and what one does not need the others get', async () => {
   const [small, large] = [await brand(), await brand()];
   const [one, many] = [await bench.start(ONE, { brandId: small }), await bench.start(ONE, { brandId: large })];
