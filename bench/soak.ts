@@ -73,7 +73,10 @@ export const bench: Bench = {
               (select count(*) from step where state = 'done')::int as steps`,
     );
     if (rows[0]!.runs !== all || rows[0]!.steps !== all * (STEPS + 1)) {
-      throw new Error(`The runs are not what they should be: ${JSON.stringify(rows[0])}`);
+      const { rows: odd } = await ground.admin.query(
+        `select node, state, attempt, error from step where state <> 'done' order by ended_at limit 5`,
+      );
+      throw new Error(`The runs are not what they should be: ${JSON.stringify({ ...rows[0], odd })}`);
     }
     await hook.end();
     await worker.stop();

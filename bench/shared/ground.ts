@@ -42,7 +42,8 @@ export type GroundWorker = {
   stop(): Promise<void>;
   kill(): Promise<void>;
 };
-export type Ready = Extract<Prepared, { ok: true }> & { pipelineId: string };
+/** `brandId` where its runs are not of the bench's own brand. */
+export type Ready = Extract<Prepared, { ok: true }> & { pipelineId: string; brandId?: string };
 
 /** Nodes in a row or side by side, as the editor would save them. */
 export function graphFrom(
@@ -142,7 +143,7 @@ export async function openGround(say: (line: string) => void) {
         startRun(inner, {
           pipelineId: ready.pipelineId,
           version: null,
-          brandId: home.brandId,
+          brandId: ready.brandId ?? home.brandId,
           graph: ready.graph,
           plan: ready.plan,
           pins: pinsOf(ready.graph, manifests),

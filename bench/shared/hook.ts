@@ -25,6 +25,7 @@ function freePort(): Promise<number> {
 export async function startServer(ground: {
   folder: string;
   postgres: { url: string };
+  isQuiet?: boolean;
 }): Promise<{ url: string; data: string; pid: number; end(): Promise<void> }> {
   const data = path.join(ground.folder, 'data');
   mkdirSync(data, { recursive: true });
@@ -36,7 +37,7 @@ export async function startServer(ground: {
       SPLICEBOARD_DATA: data,
       SPLICEBOARD_PORT: String(port),
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', ground.isQuiet ? 'ignore' : 'inherit'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const url = await new Promise<string>((resolve, reject) => {
@@ -60,7 +61,11 @@ export async function startServer(ground: {
 }
 
 /** `settings` are of the webhook, which is the graph's first node. */
-export async function openHook(ground: Ground, graph: Graph, settings: Record<string, string> = {}) {
+export async function openHook(
+  ground: Pick<Ground, 'folder' | 'postgres'> & { isQuiet?: boolean },
+  graph: Graph,
+  settings: Record<string, string> = {},
+) {
   const server = await startServer(ground);
   const { api, workspaceId } = await connect({ url: server.url, data: server.data });
   const [brand] = await api.brands.list.query({ workspaceId });
@@ -68,7 +73,17 @@ export async function openHook(ground: Ground, graph: Graph, settings: Record<st
   const { id: pipelineId } = await api.pipelines.create.mutate({ workspaceId, name: 'Bench', graph });
   await api.pipelines.publish.mutate({ workspaceId, pipelineId, revision: 0 });
   const status = await api.triggers.turnOn.mutate({ workspaceId, pipelineId, brandId: brand!.id });
-  return { url: status.triggers[0]!.url!, pid: server.pid, end: server.end };
+  return {
+    url: status.triggers[0]!.url!,
+    pid: server.pid,
+    /** Runs whose effect waits for a person, by the page that asks them. */
+    async asked(): Promise<string[]> {
+      const { items } = await api.effects.list.query({ workspaceId, state: 'unknown' });
+      return items.map(({ runId }) => runId);
+    },
+    end: server.end,
+    kill: () => process.kill(server.pid, 'SIGKILL'),
+  };
 }
 
 /** Those who send at one time. */
