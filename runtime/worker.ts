@@ -112,7 +112,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // ---------------------------------------------------------------- life
 
   let described = '';
-  const factsNow = () => ({ pid: process.pid, ...options.facts?.() });
+  const factsNow = () => ({
+    pid: process.pid,
+    slots: Object.fromEntries(tags.map((tag) => [tag, slotsOf(tag)])),
+    ...options.facts?.(),
+  });
   const isLive = () => performance.now() - lastBeat < LIVE_MS;
   const dropAll = () => {
     for (const { abort } of held.values()) abort.abort();
