@@ -193,6 +193,14 @@ export type Tables = {
     made_at: InstantOrNull;
     used_at: Instant;
   };
+  /** Of the installation. */
+  tally: {
+    type: string;
+    state: string;
+    count: number;
+    seconds: number;
+    buckets: number[];
+  };
   memo: {
     workspace_id: Generated<string>;
     key: string;

@@ -56,6 +56,7 @@ import { storeOutputs } from './outputs.ts';
 import { declaredKit, isReused, reuseForSeconds, reuseKey } from './reuse.ts';
 import type { Json, Sandbox, SandboxResult } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
+import type { Tally } from './tally.ts';
 import type { Values } from './values.ts';
 import { waitFor } from './waits.ts';
 
@@ -85,6 +86,8 @@ export type StepHost = {
   faults: Faults;
   /** Which runs this worker knows the plan of. */
   known(): string[];
+  /** Counts what was settled. */
+  tally: Tally;
   log(line: string, details: Record<string, unknown>): void;
 };
 
@@ -533,6 +536,7 @@ class StrandWork {
       if (!(await this.#hold.behind)) return LOST;
       const known = this.#host.known();
       const answer = await this.#host.ledger.settle(this.#lease, { ...written, tokens, known });
+      if (answer) this.#count(results);
       return this.#settled(answer, null);
     }
     const { strands, counted } = strandsOf(this.#run.plan, tokens);
@@ -554,7 +558,10 @@ class StrandWork {
       return {
         kind: 'sent',
         written: answered.then(async (answer) => {
-          if (answer?.chained) await this.#host.faults.at('step.settled');
+          if (answer?.chained) {
+            this.#count(results);
+            await this.#host.faults.at('step.settled');
+          }
           return Boolean(answer?.chained);
         }),
         chained: { strand, run: this.#claimed.run, inputs: inputs!, overrides: [] },
@@ -567,6 +574,7 @@ class StrandWork {
     } finally {
       if (!answer?.chained) ahead?.drop();
     }
+    if (answer) this.#count(results);
     const chained = answer?.chained ?? null;
     if (chained === null || !isTaken(chained)) return this.#settled(answer, chained);
     const { strand, overrides } = chained;
@@ -577,6 +585,13 @@ class StrandWork {
       overrides,
     };
     return this.#settled(answer, claimed, ahead);
+  }
+
+  /** A range's time is shared among its items. */
+  #count(results: readonly Result[]): void {
+    const seconds = (performance.now() - this.#createdAt) / 1000 / results.length;
+    for (const { row } of results)
+      this.#host.tally.add(this.#node.type, row.reused_run ? 'reused' : row.state, seconds);
   }
 
   /** Begins with the follower's computing, where it may ask for nothing and its result is looked up nowhere. */

@@ -14,6 +14,7 @@ import os from 'node:os';
 import { Logger, type Runner, run as startRunner } from 'graphile-worker';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.ts';
+import { addTally } from '../db/metrics.ts';
 import { createWriter } from '../db/writer.ts';
 import type { BrandKit } from '../nodes/contract.ts';
 import { localObjects, type Objects } from './assets.ts';
@@ -21,6 +22,7 @@ import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
 import { type Ahead, carryStrand, type RunPlan, type StepHost, type StrandHold } from './step.ts';
+import { createTally } from './tally.ts';
 import { workspaceStores } from './values.ts';
 
 export type WorkerOptions = Pick<
@@ -55,6 +57,8 @@ const ANNOUNCE_MS = 50;
 const LIGHT_SLOTS = 8;
 const ANNOUNCE_BURST = 8;
 const PROGRESS_MS = 400;
+/** What a kill -9 leaves uncounted. */
+const TALLY_MS = 5_000;
 /** Half the processors, but two where there are two: while one step decodes on one processor, another encodes. */
 const mediaSlots = (processors: number) => Math.min(processors, Math.max(2, Math.floor(processors / 2)));
 
@@ -66,6 +70,7 @@ const WRITERS = 2;
 /** Settlements of one chain whose answers have not come. */
 const MOST_BEHIND = 4;
 const IDS = 256;
+const MEMORY_STEP = 16 * 1024 * 1024;
 const KNOWN_RUNS = 100;
 const KEPT_STORES = 8;
 
@@ -95,8 +100,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let life: Life;
   let lastBeat = 0;
 
+  const tally = createTally();
   const host: StepHost = {
     ...options,
+    tally,
     ledger,
     db,
     stores(workspaceId) {
@@ -115,6 +122,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const factsNow = () => ({
     pid: process.pid,
     slots: Object.fromEntries(tags.map((tag) => [tag, slotsOf(tag)])),
+    // in large steps: it is written down when it changes
+    memoryBytes: Math.round(process.memoryUsage.rss() / MEMORY_STEP) * MEMORY_STEP,
     ...options.facts?.(),
   });
   const isLive = () => performance.now() - lastBeat < LIVE_MS;
@@ -459,6 +468,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     for (const [workspaceId, reports] of byWorkspace) await ledger.progress(workspaceId, reports);
   }
 
+  async function writeTally(): Promise<void> {
+    const counted = tally.take();
+    try {
+      await addTally(db, counted);
+    } catch (error) {
+      tally.keep(counted);
+      throw error;
+    }
+  }
+
   /** Runs `work` again and again, never twice at once; a failure is said and the next turn comes all the same. */
   function every(ms: number, what: string, work: () => Promise<void>): { end(): Promise<void> } {
     let current: Promise<void> = Promise.resolve();
@@ -503,6 +522,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     every(BEAT_MS, 'The reaper', look),
     every(ANNOUNCE_MS, 'The announcement', announce),
     every(PROGRESS_MS, 'The progress report', report),
+    every(TALLY_MS, 'The tally', writeTally),
   ];
   await look();
   for (const lane of Object.values(lanes)) lane.poke();
@@ -520,6 +540,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await rest;
       clearTimeout(timer);
       await Promise.all(turns.map((turn) => turn.end()));
+      await writeTally().catch(() => {}); // figures only
       await announce().catch(() => {}); // whoever listens looks every 2 s anyway
       await life.end();
       await Promise.all([pool.end(), queuePool.end(), ...writers.map((writer) => writer.end())]);

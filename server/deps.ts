@@ -16,6 +16,8 @@ export type Services = {
   /** Role `app`, for what is not a tenant's: workers, node types. */
   appPool: pg.Pool;
   authPool: pg.Pool;
+  /** Role `metrics`: counts over all workspaces. */
+  metricsPool: pg.Pool;
   auth: Auth;
   sealKey: SealKey;
   dataDir: string;

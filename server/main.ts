@@ -23,6 +23,7 @@ import { loadSealKey, type SealKey } from '../runtime/seal.ts';
 import type { Authorize, Services } from './deps.ts';
 import { registerHooks } from './hooks.ts';
 import { registerMedia } from './media.ts';
+import { registerMetrics } from './metrics.ts';
 import { nodeTypes } from './node-types.ts';
 import { Problem, toProblem } from './problem.ts';
 import { appRouter } from './router.ts';
@@ -85,7 +86,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'same-origin');
     const refused = insecureHost(request.headers.host, services.publicUrl, allowHttp);
-    if (refused !== null && request.url !== '/healthz') throw new Problem('FORBIDDEN', 'ADDRESS_REFUSED', refused);
+    // probes and collectors ask each server by its own address; they carry no cookie
+    const isProbe = request.url === '/healthz' || request.url === '/metrics';
+    if (refused !== null && !isProbe) throw new Problem('FORBIDDEN', 'ADDRESS_REFUSED', refused);
     const changes = !['GET', 'HEAD', 'OPTIONS'].includes(request.method);
     // a webhook is for everybody who knows its address: no cookie of ours means anything there
     const isHook = request.url.startsWith('/hooks/');
@@ -116,6 +119,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   registerWaits(app, services);
   await registerHooks(app, services);
   registerHealth(app, services);
+  registerMetrics(app, services);
   await registerEditor(app, options.editorDir);
 
   await app.listen({ host: options.host, port: options.port });
@@ -128,6 +132,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await app.close();
       await services.db.destroy();
       await services.authPool.end();
+      await services.metricsPool.end();
     },
   };
 }
@@ -154,6 +159,7 @@ async function createServices(options: ServerOptions): Promise<Services> {
     db,
     appPool,
     authPool: pool,
+    metricsPool: createPool(options.databaseUrl, 'metrics', { max: 2, name: 'metrics' }),
     auth: createAuth({ pool, secret: secretOf(sealKey, 'sessions'), origins: originsOf(options) }),
     sealKey,
     dataDir: options.dataDir,

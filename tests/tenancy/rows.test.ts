@@ -10,6 +10,7 @@ const NOT_TENANTS: Record<string, string> = {
   schema_migration: 'which migrations were applied',
   worker: 'which workers live',
   node_type: 'node types as workers found them; no code, nothing a person wrote',
+  tally: 'how many steps of each node type were settled, and how long they took',
   chore: 'what is fetched once for all: engines and models',
 };
 
