@@ -133,6 +133,8 @@ export type StrandEnd =
 const LOST: StrandEnd = { kind: 'lost' };
 /** Workers that died under one step before it is given up. */
 const DEATHS = 3;
+/** For authors of nodes, on their own machine. */
+const SAYS_NODES = process.env.SPLICEBOARD_LOG_NODES === '1';
 /** A range writes down what it has after this long. */
 const RANGE_MS = 20;
 
@@ -590,8 +592,31 @@ class StrandWork {
   /** A range's time is shared among its items. */
   #count(results: readonly Result[]): void {
     const seconds = (performance.now() - this.#createdAt) / 1000 / results.length;
-    for (const { row } of results)
+    for (const { row } of results) {
       this.#host.tally.add(this.#node.type, row.reused_run ? 'reused' : row.state, seconds);
+      if (row.state === 'failed') {
+        const { code } = row.error as ErrorJson;
+        this.#host.log('A step failed.', { ...this.#ids(row.path), code });
+      }
+    }
+  }
+
+  #ids(path: Path): Record<string, unknown> {
+    const { run, strand } = this.#claimed;
+    const step = stepKey(this.#node.id, path);
+    return {
+      runId: run.id,
+      run: run.number,
+      step,
+      type: this.#node.type,
+      attempt: strand.attempts,
+      worker: this.#lease.worker,
+    };
+  }
+
+  /** What a node writes may hold anything. */
+  #say(path: Path, line: string): void {
+    if (SAYS_NODES) this.#host.log('A node wrote a line.', { ...this.#ids(path), line });
   }
 
   /** Begins with the follower's computing, where it may ask for nothing and its result is looked up nowhere. */
@@ -807,7 +832,7 @@ class StrandWork {
       onEvent: (event) => {
         if (event.kind === 'progress') progress(event.fraction, event.note);
         else if (event.kind === 'fact') facts.set(event.name, event.value);
-        else this.#host.log(event.line, { run: run.number, node: this.#node.id, path: item.path });
+        else this.#say(item.path, event.line);
       },
       signal,
     });
@@ -843,7 +868,7 @@ class StrandWork {
       assets: this.#stores.assets,
       signal,
       progress,
-      log: (line) => this.#host.log(line, { run: run.number, node: this.#node.id, path }),
+      log: (line) => this.#say(path, line),
     };
   }
 

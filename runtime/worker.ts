@@ -140,7 +140,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           for (const { claimed, abort } of held.values()) if (claimed.run.id === runId) abort.abort();
         },
         lost(error) {
-          options.log('The worker lost its database connection.', { error: error.message });
+          options.log('The worker lost its database connection.', { err: error });
           lastBeat = 0;
           dropAll();
           if (!isStopping) void beginAgain();
@@ -223,7 +223,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           if (found.length === room) wanted = true; // there may be more
         }
       } catch (error) {
-        options.log('A claim failed.', { lane: name, error: String(error) }); // looked at again within a second
+        options.log('A claim failed.', { lane: name, err: error }); // looked at again within a second
       } finally {
         isClaiming = false;
         rested();
@@ -381,9 +381,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   async function failed(claimed: Claimed, error: unknown): Promise<void> {
     options.log('A step failed on our side.', {
+      runId: claimed.run.id,
       run: claimed.run.number,
-      node: claimed.strand.node,
-      error: String((error as Error)?.stack ?? error),
+      step: `${claimed.strand.node}@${claimed.strand.prefix.join('.')}`,
+      attempt: claimed.strand.attempts,
+      worker: life.id,
+      err: error,
     });
     await giveBack(claimed, error);
   }
@@ -395,7 +398,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         for (const runId of runIds) changed.add(runId);
         if (runIds.length > 0) for (const lane of Object.values(lanes)) lane.poke();
       },
-      (error) => options.log('A held run was not let go.', { error: String(error) }), // tried again within a second
+      (error) => options.log('A held run was not let go.', { err: error }), // tried again within a second
     );
   }
 
@@ -452,7 +455,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   /** An end that somebody waits for does not wait for the next turn. */
   function announceSoon(): void {
-    announce().catch((error) => options.log('The announcement failed.', { error: String(error) }));
+    announce().catch((error) => options.log('The announcement failed.', { err: error }));
   }
 
   async function report(): Promise<void> {
@@ -487,7 +490,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       isBusy = true;
       current = work()
         .catch((error) => {
-          if (!isStopping) options.log(`${what} failed.`, { error: String(error) });
+          if (!isStopping) options.log(`${what} failed.`, { err: error });
         })
         .finally(() => {
           isBusy = false;

@@ -22,6 +22,7 @@ import { assetStore, objectsFrom } from '../runtime/assets.ts';
 import { loadSealKey, type SealKey } from '../runtime/seal.ts';
 import type { Authorize, Services } from './deps.ts';
 import { registerHooks } from './hooks.ts';
+import { log } from './log.ts';
 import { registerMedia } from './media.ts';
 import { registerMetrics } from './metrics.ts';
 import { nodeTypes } from './node-types.ts';
@@ -80,7 +81,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   app.setErrorHandler((error, request, reply) => {
     const { status, problem } = toProblem(error);
-    if (status >= 500 && status !== 503) console.error(`${request.method} ${request.url.split('?')[0]}:`, error);
+    if (status >= 500 && status !== 503) {
+      log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'A request failed.');
+    }
     return reply.code(status).header('cache-control', 'no-store').send({ problem });
   });
   app.addHook('onRequest', async (request, reply) => {
@@ -109,7 +112,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         reply: res,
       }),
       onError({ error, path: procedure }: { error: Error; path?: string }) {
-        if (toProblem(error).status >= 500) console.error(`${procedure}:`, error.cause ?? error);
+        if (toProblem(error).status >= 500) log.error({ err: error.cause ?? error, procedure }, 'A call failed.');
       },
     },
   });

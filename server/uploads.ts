@@ -6,6 +6,7 @@
  * asked again.
  * Errors: UPLOAD_INCOMPLETE, UPLOAD_DIGEST, UPLOAD_TYPE, TOO_LARGE, DISK_FULL, NOT_FOUND.
  */
+
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, mkdirSync } from 'node:fs';
@@ -25,6 +26,7 @@ import { inWorkspace } from '../db/workspace.ts';
 import type { Asset } from '../nodes/contract.ts';
 import { SNIFF_BYTES, sniff } from '../runtime/sniff.ts';
 import type { Authorize, Services } from './deps.ts';
+import { log } from './log.ts';
 import { notFound, Problem, toProblem } from './problem.ts';
 import { callerOf } from './session.ts';
 
@@ -223,7 +225,7 @@ export function registerUploads(app: FastifyInstance, services: Services, author
 
   const sweep = () =>
     void sweepUploads(services.db, folder, new Date()).catch((error: unknown) =>
-      console.error('Old uploads could not be cleared:', error),
+      log.error({ err: error }, 'Old uploads could not be cleared.'),
     );
   sweep();
   const timer = setInterval(sweep, SWEEP_MS);

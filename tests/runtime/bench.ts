@@ -123,7 +123,10 @@ export async function openBench(options: BenchOptions = {}) {
         fetcher,
         tags: more.tags,
         faults: more.faults ?? options.faults ?? NO_FAULTS,
-        log: (line, details) => bench.log.push(`${line} ${JSON.stringify(details)}`),
+        log: (line, details) =>
+          bench.log.push(
+            `${line} ${JSON.stringify(details, (_key, value) => (value instanceof Error ? value.stack : value))}`,
+          ),
       });
       workers.push(worker);
       return worker;
