@@ -85,6 +85,14 @@ const AROUND = sql`
      where run_id = s.run_id and node = s.node and path = s.path and state in ('intended', 'sending', 'unknown')
      order by created_at desc limit 1) e on true`;
 
+/** What living workers take, with their places, and how many of those are taken. */
+const LANES = sql`(
+             select jsonb_agg(jsonb_build_object('lane', l.lane, 'places', l.places, 'taken', coalesce(t.taken, 0)))
+               from (select tag as lane, case when bool_and(facts -> 'slots' ? tag) then sum((facts -> 'slots' ->> tag)::int) end as places
+                       from worker cross join lateral unnest(tags) as tag
+                      where beat_at > clock_timestamp() - interval '4 seconds' group by tag) l
+               left join door.taken() t on t.lane = l.lane)`;
+
 /** Of the steps of a node that are not settled, at these paths. */
 export async function strandsAt(
   tx: WorkspaceTx,
@@ -114,6 +122,79 @@ export async function strandOfEach(tx: WorkspaceTx, runId: string): Promise<Read
   return new Map(rows.map((row) => [row.node, factsOf(row)]));
 }
 
+/** A step that does not go on by itself at once, for the page of operators. */
+export type Stuck = {
+  runId: string;
+  runNumber: number;
+  pipelineId: string;
+  pipelineName: string;
+  brandId: string;
+  brandName: string;
+  nodeId: string;
+  nodeName: string;
+  path: number[];
+  /** So many of the node in this state. */
+  count: number;
+  since: Date;
+  strand: StrandFacts;
+  run: RunFacts;
+};
+
+/** How long a step may be ready, and at work, before it stands among them. */
+const READY_LONG = `interval '1 minute'`;
+const WORK_LONG = `interval '15 minutes'`;
+
+/** One of each node of a run and state, the longest first; at most 100. `brandIds` null: all of the workspace. */
+export async function listStuck(tx: WorkspaceTx, brandIds: readonly string[] | null): Promise<Stuck[]> {
+  const { rows } = await sql<
+    Selected & {
+      run_id: string;
+      number: number;
+      pipeline_id: string;
+      pipeline_name: string;
+      brand_id: string;
+      brand_name: string;
+      node_name: string | null;
+      count: number;
+      since: Date;
+      is_held: boolean;
+      at_once: number | null;
+      ahead: RunFacts['ahead'];
+    }
+  >`
+    with s as (
+      select * from (
+        select distinct on (t.run_id, t.node, t.state) t.*, case when t.lo is null then t.prefix else t.prefix || t.lo end as path,
+               sum(coalesce(t.hi - t.lo, 0) + 1) over (partition by t.run_id, t.node, t.state)::int as count
+          from strand t left join worker w on w.id = t.worker
+         where (${brandIds === null} or t.brand_id = any (${[...(brandIds ?? [])]}::uuid[]))
+           and (t.state = 'waiting' or (t.state = 'ready' and t.fair_at < clock_timestamp() - ${sql.raw(READY_LONG)})
+             or (t.state = 'leased' and (t.leased_at < clock_timestamp() - ${sql.raw(WORK_LONG)}
+                                         or w.beat_at is null or w.beat_at < clock_timestamp() - interval '4 seconds')))
+         order by t.run_id, t.node, t.state, t.created_at) each_node
+       order by created_at limit 100)
+    select ${FACTS}, s.run_id, s.count, coalesce(s.leased_at, s.created_at) as since, r.number, r.pipeline_id, p.name as pipeline_name,
+           r.brand_id, b.name as brand_name, r.plan -> 'nodes' -> s.node ->> 'name' as node_name, r.is_held, r.at_once,
+           case when r.is_held then (
+             select jsonb_build_object('id', o.id, 'number', o.number) from run o
+              where o.gate = r.gate and o.state = 'running' and not o.is_held order by o.number limit 1) end as ahead
+      from s ${AROUND} join run r on r.id = s.run_id join pipeline p on p.id = r.pipeline_id join brand b on b.id = r.brand_id
+     where r.state = 'running' order by since`.execute(tx);
+  const { lanes, now } = await laneFacts(tx);
+  return rows.map((row) => ({
+    ...{ runId: row.run_id, runNumber: row.number, pipelineId: row.pipeline_id, pipelineName: row.pipeline_name },
+    ...{ brandId: row.brand_id, brandName: row.brand_name, nodeId: row.node, nodeName: row.node_name ?? row.node },
+    ...{ path: row.path, count: row.count, since: row.since, strand: factsOf(row) },
+    run: { state: 'running', isHeld: row.is_held, atOnce: row.at_once, ahead: row.ahead, lanes, now },
+  }));
+}
+
+async function laneFacts(tx: WorkspaceTx): Promise<Pick<RunFacts, 'lanes' | 'now'>> {
+  const { rows } = await sql<{ lanes: RunFacts['lanes'] | null; now: Date }>`
+    select ${LANES} as lanes, clock_timestamp() as now`.execute(tx);
+  return { lanes: rows[0]!.lanes ?? [], now: rows[0]!.now };
+}
+
 export async function runFacts(tx: WorkspaceTx, runId: string): Promise<RunFacts | undefined> {
   const { rows } = await sql<{
     state: RunState;
@@ -127,12 +208,7 @@ export async function runFacts(tx: WorkspaceTx, runId: string): Promise<RunFacts
            case when r.is_held then (
              select jsonb_build_object('id', o.id, 'number', o.number) from run o
               where o.gate = r.gate and o.state = 'running' and not o.is_held order by o.number limit 1) end as ahead,
-           case when r.state = 'running' then (
-             select jsonb_agg(jsonb_build_object('lane', l.lane, 'places', l.places, 'taken', coalesce(t.taken, 0)))
-               from (select tag as lane, case when bool_and(facts -> 'slots' ? tag) then sum((facts -> 'slots' ->> tag)::int) end as places
-                       from worker cross join lateral unnest(tags) as tag
-                      where beat_at > clock_timestamp() - interval '4 seconds' group by tag) l
-               left join door.taken() t on t.lane = l.lane) end as lanes
+           case when r.state = 'running' then ${LANES} end as lanes
       from run r where r.id = ${runId}`.execute(tx);
   const row = rows[0];
   if (!row) return undefined;

@@ -76,7 +76,7 @@ const RUN_NUMBER = /\brun (\d+)\b/gi;
  * Which run a result was reused from is told to those who may see that run. `texts` are reasons; gives back a function
  * that reads them accordingly.
  */
-async function discretion(
+export async function discretion(
   tx: WorkspaceTx,
   member: Member,
   texts: readonly (string | null)[],

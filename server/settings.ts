@@ -150,6 +150,8 @@ const WorkerFacts = z.object({
   /** What confines the sandbox's processes, and what could not be applied. */
   sandbox: z.json().optional(),
   sandboxPids: z.array(z.number()).optional(),
+  /** Places by lane. */
+  slots: z.record(z.string(), z.number()).optional(),
   checks: z
     .array(
       z.object({

@@ -10,12 +10,13 @@ export function isTelling({ code, text }: Explanation): boolean {
   return code !== 'failed' && code !== 'effect-unknown' && text !== 'Done.';
 }
 
-type ExplainedProps = { workspaceId: string; of: Explanation };
+/** `isWhole`: no error card stands beside it. */
+type ExplainedProps = { workspaceId: string; of: Explanation; isWhole?: boolean };
 
-export function Explained({ workspaceId, of }: ExplainedProps) {
+export function Explained({ workspaceId, of, isWhole }: ExplainedProps) {
   return (
     <p className="muted">
-      {isTelling(of) && <>{of.text} </>}
+      {(isWhole || isTelling(of)) && <>{of.text} </>}
       {of.since && (
         <>
           Since{' '}

@@ -192,6 +192,7 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     decision: { outcome: 'approved', edits: {}, comment: '' },
   }),
   'waits.link': async (place) => ({ ...(await question(place)), kind: 'person' }),
+  'operations.get': () => ({}),
   'health.doctor': () => ({}),
 };
 
