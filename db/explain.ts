@@ -30,6 +30,8 @@ export type StrandFacts = {
 export type RunFacts = {
   state: RunState;
   isHeld: boolean;
+  /** When its steps were taken away by the workspace's retention. */
+  prunedAt: Date | null;
   /** Of its pipeline's limit. */
   atOnce: number | null;
   /** The oldest run that a held one waits for. */
@@ -185,7 +187,7 @@ export async function listStuck(tx: WorkspaceTx, brandIds: readonly string[] | n
     ...{ runId: row.run_id, runNumber: row.number, pipelineId: row.pipeline_id, pipelineName: row.pipeline_name },
     ...{ brandId: row.brand_id, brandName: row.brand_name, nodeId: row.node, nodeName: row.node_name ?? row.node },
     ...{ path: row.path, count: row.count, since: row.since, strand: factsOf(row) },
-    run: { state: 'running', isHeld: row.is_held, atOnce: row.at_once, ahead: row.ahead, lanes, now },
+    run: { state: 'running', isHeld: row.is_held, prunedAt: null, atOnce: row.at_once, ahead: row.ahead, lanes, now },
   }));
 }
 
@@ -201,10 +203,11 @@ export async function runFacts(tx: WorkspaceTx, runId: string): Promise<RunFacts
     is_held: boolean;
     at_once: number | null;
     ahead: { id: string; number: number } | null;
+    pruned_at: Date | null;
     lanes: RunFacts['lanes'] | null;
     now: Date;
   }>`
-    select r.state, r.is_held, r.at_once, clock_timestamp() as now,
+    select r.state, r.is_held, r.at_once, r.pruned_at, clock_timestamp() as now,
            case when r.is_held then (
              select jsonb_build_object('id', o.id, 'number', o.number) from run o
               where o.gate = r.gate and o.state = 'running' and not o.is_held order by o.number limit 1) end as ahead,
@@ -213,7 +216,7 @@ export async function runFacts(tx: WorkspaceTx, runId: string): Promise<RunFacts
   const row = rows[0];
   if (!row) return undefined;
   const { state, ahead, now, lanes } = row;
-  return { state, isHeld: row.is_held, atOnce: row.at_once, ahead, lanes: lanes ?? [], now };
+  return { state, isHeld: row.is_held, prunedAt: row.pruned_at, atOnce: row.at_once, ahead, lanes: lanes ?? [], now };
 }
 
 function factsOf(row: Selected): StrandFacts {

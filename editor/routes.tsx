@@ -123,6 +123,12 @@ const operations = createRoute({
   component: lazyRouteComponent(() => import('./operations/operations-page.tsx'), 'OperationsPage'),
 });
 
+const storage = createRoute({
+  getParentRoute: () => workspace,
+  path: '/storage',
+  component: lazyRouteComponent(() => import('./storage/storage-page.tsx'), 'StoragePage'),
+});
+
 const settings = createRoute({
   getParentRoute: () => workspace,
   path: '/settings',
@@ -147,6 +153,7 @@ export const router = createRouter({
       brands,
       members,
       operations,
+      storage,
       settings,
     ]),
   ]),

@@ -33,6 +33,7 @@ import { createLog } from './log.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import type { Layer } from './sandbox/spawn.ts';
 import { modelFolder } from './speech/install.ts';
+import { startSweep } from './sweep.ts';
 import { startTriggers } from './triggers/triggers.ts';
 import { startWorker, type Worker } from './worker.ts';
 
@@ -164,6 +165,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
   const triggers = !tags.includes('light')
     ? undefined
     : startTriggers({ db, catalogue, fetcher, log: (line, details) => log.warn(details, line) });
+  const sweep = startSweep({ db, objects, log: (line, details) => log.warn(details, line) });
   void lookAround();
   const looking = setInterval(lookAround, LOOK_MS);
   void sweepJobs(assetsDir).catch((error: unknown) => log.warn({ err: error }, 'Old temporary files were left.'));
@@ -171,7 +173,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     worker,
     async close(graceMs) {
       clearInterval(looking);
-      await Promise.all([worker.stop(graceMs), errands?.stop(), chores.stop(), triggers?.stop()]);
+      await Promise.all([worker.stop(graceMs), errands?.stop(), chores.stop(), sweep.stop(), triggers?.stop()]);
       await close();
       await sandbox[Symbol.asyncDispose]();
       await pool.end();

@@ -40,6 +40,7 @@ export const EXPLANATIONS = [
   'cancelled',
   'stopped',
   'never-begun',
+  'removed',
   'unexplained',
 ] as const;
 export type ExplanationCode = (typeof EXPLANATIONS)[number];
@@ -262,9 +263,12 @@ function explainStep(of: Situation, step: NonNullable<Situation['step']>): Expla
 // ---------------------------------------------------------------- not begun
 
 function explainAbsent({ run, before, isEmpty }: Situation): Explanation {
+  if (run.prunedAt) {
+    return said('removed', 'Removed with other old runs; what it sent is kept in the outbox.', { since: run.prunedAt });
+  }
   switch (run.state) {
     case 'running': {
-      if (run.isHeld) return heldBack(run);
+      if (run.isHeld && before.length === 0) return heldBack(run);
       if (isEmpty) return said('empty', 'The list was empty.');
       const names = before.length > 2 ? [...before.slice(0, 2), `${before.length - 2} more`] : before;
       return said('not-begun', names.length > 0 ? `Waits for ${listed(names)}.` : 'It comes next.');

@@ -21,6 +21,7 @@ import { inWorkspace } from '../db/workspace.ts';
 import { assetStore, objectsFrom } from '../runtime/assets.ts';
 import { loadSealKey, type SealKey } from '../runtime/seal.ts';
 import type { Authorize, Services } from './deps.ts';
+import { diskOf } from './disk.ts';
 import { registerHooks } from './hooks.ts';
 import { log } from './log.ts';
 import { registerMedia } from './media.ts';
@@ -166,6 +167,7 @@ async function createServices(options: ServerOptions): Promise<Services> {
     auth: createAuth({ pool, secret: secretOf(sealKey, 'sessions'), origins: originsOf(options) }),
     sealKey,
     dataDir: options.dataDir,
+    disk: () => diskOf(options.dataDir),
     version: options.version,
     url: `http://localhost:${options.port}`,
     publicUrl,

@@ -38,6 +38,7 @@ export function registerMetrics(app: FastifyInstance, services: Services): void 
       memoryBytes: process.memoryUsage.rss(),
       cpuSeconds: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
       loopDelaySeconds: delay.percentile(99) / 1e9,
+      diskFreeBytes: (await services.disk()).freeBytes,
     };
     delay.reset();
     return reply
@@ -64,7 +65,7 @@ type Sample = [labels: Labels, value: number];
 
 export function exposition(
   figures: Figures,
-  own: { version: string; memoryBytes: number; cpuSeconds: number; loopDelaySeconds: number },
+  own: { version: string; memoryBytes: number; cpuSeconds: number; loopDelaySeconds: number; diskFreeBytes: number },
 ): string {
   const lines: string[] = [];
   const write = (name: string, type: 'gauge' | 'counter' | 'histogram', help: string, samples: Iterable<Sample>) => {
@@ -143,6 +144,9 @@ export function exposition(
     ...(['spliceboard_waits', 'gauge', 'Open waits for a time, a call or a person.'] as const),
     figures.waits.map(({ kind, count }) => [{ kind }, count]),
   );
+  write('spliceboard_disk_free_bytes', 'gauge', 'Free on the disk of the data folder of this server.', [
+    [{}, own.diskFreeBytes],
+  ]);
   write('spliceboard_database_bytes', 'gauge', 'Size of the database.', [[{}, figures.databaseBytes]]);
   write('process_resident_memory_bytes', 'gauge', 'Resident memory of this server.', [[{}, own.memoryBytes]]);
   write('process_cpu_seconds_total', 'counter', 'Processor time of this server.', [[{}, own.cpuSeconds]]);

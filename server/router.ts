@@ -6,6 +6,7 @@ import { pipelines } from './pipelines.ts';
 import { runs } from './runs.ts';
 import { assets, catalogue, health, settings, templates } from './settings.ts';
 import { showcase } from './showcase/router.ts';
+import { storage } from './storage.ts';
 import { triggers } from './triggers.ts';
 import { router } from './trpc.ts';
 import { waits } from './waits.ts';
@@ -31,6 +32,7 @@ export const appRouter = router({
   waits,
   effects,
   operations,
+  storage,
   health,
 });
 export type AppRouter = typeof appRouter;

@@ -28,7 +28,7 @@ export function Explained({ workspaceId, of, isWhole }: ExplainedProps) {
       )}
       {of.next && (
         <>
-          Next:{' '}
+          {nextWord(of.code)}{' '}
           <time dateTime={of.next} title={exact(of.next)}>
             {dateTime(of.next)}
           </time>
@@ -38,6 +38,23 @@ export function Explained({ workspaceId, of, isWhole }: ExplainedProps) {
       <Act workspaceId={workspaceId} act={of.act} />
     </p>
   );
+}
+
+/** What happens at its next time. */
+function nextWord(code: Explanation['code']): string {
+  switch (code) {
+    case 'wait-person':
+    case 'wait-hook':
+    case 'sending':
+      return 'Open until';
+    case 'retry':
+      return 'Next try';
+    case 'effect-check':
+    case 'effect-unknown':
+      return 'Looked at again';
+    default:
+      return 'Goes on';
+  }
 }
 
 function Act({ workspaceId, act }: { workspaceId: string; act: Explanation['act'] }) {

@@ -44,10 +44,16 @@ export function SettingsPage() {
           lead="What is there, what is missing, and what each missing thing costs."
           action={
             mayManage && (
-              <Link className="btn sm" to="/w/$workspaceId/operations" params={{ workspaceId }}>
-                <Icon name="gauge" size={14} />
-                Operations
-              </Link>
+              <span className="row">
+                <Link className="btn sm" to="/w/$workspaceId/storage" params={{ workspaceId }}>
+                  <Icon name="hard-drive" size={14} />
+                  Storage
+                </Link>
+                <Link className="btn sm" to="/w/$workspaceId/operations" params={{ workspaceId }}>
+                  <Icon name="gauge" size={14} />
+                  Operations
+                </Link>
+              </span>
             )
           }
         >

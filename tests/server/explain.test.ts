@@ -67,8 +67,8 @@ async function* situations(): AsyncGenerator<Situation> {
   ];
   const runs = runStates.flatMap((state) =>
     lanes.flatMap((each): RunFacts[] => {
-      const base = { state, atOnce: null, ahead: null, lanes: each, now: NOW, isHeld: false };
-      if (state !== 'running') return [base];
+      const base = { state, atOnce: null, ahead: null, lanes: each, now: NOW, isHeld: false, prunedAt: null };
+      if (state !== 'running') return [base, { ...base, prunedAt: NOW }];
       return [
         base,
         { ...base, isHeld: true, atOnce: 1, ahead: { id: 'r', number: 7 } },
@@ -257,7 +257,7 @@ describe('without a worker', () => {
       act: { kind: 'run', runId: first },
     };
     expect(await told(second, 'numbers')).toMatchObject(held);
-    expect(await ofNode(second, 'work')).toMatchObject(held);
+    expect(await ofNode(second, 'work')).toMatchObject({ code: 'not-begun', text: 'Waits for numbers.' });
   });
 
   test('a step that waits for what another run makes names that run', async () => {

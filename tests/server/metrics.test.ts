@@ -89,7 +89,7 @@ test('what waits is counted by lane, with the age of the oldest; an act of unkno
     [runId],
   );
   const found = parse(
-    exposition(await figures(), { version: '1', memoryBytes: 1, cpuSeconds: 1, loopDelaySeconds: 0 }),
+    exposition(await figures(), { version: '1', memoryBytes: 1, cpuSeconds: 1, loopDelaySeconds: 0, diskFreeBytes: 1 }),
   );
   expect(found.get('spliceboard_queue_steps{lane="light",state="ready"}')).toBe(1);
   expect(found.get('spliceboard_queue_lag_seconds{lane="light"}')).toBeGreaterThan(89);
