@@ -34,6 +34,7 @@ export type SweepOptions = {
 const LOOK_MS = 30_000;
 const RUNS_AT_ONCE = 20;
 const FILES_AT_ONCE = 200;
+const FILES_A_TURN = 20_000;
 
 export function startSweep(options: SweepOptions): { stop(): Promise<void> } {
   const stopping = new AbortController();
@@ -87,12 +88,12 @@ export async function sweepWorkspace(
       await inside((tx) => keepNames(tx, sha256, names));
     }
   }
-  for (let found = ['']; found.length > 0 && !signal.aborted; ) {
-    found = await inside((tx) => unreferenced(tx, FILES_AT_ONCE));
-    const removed = await inside((tx) => removeUnreferenced(tx, found));
+  // one look through all rows, then many small deletions; what is left over goes with the next turn
+  const found = await inside((tx) => unreferenced(tx, FILES_A_TURN));
+  for (let at = 0; at < found.length && !signal.aborted; at += FILES_AT_ONCE) {
+    const removed = await inside((tx) => removeUnreferenced(tx, found.slice(at, at + FILES_AT_ONCE)));
     swept.assets += removed.assets;
     swept.bytes += removed.bytes;
-    if (removed.assets === 0) break; // stored again meanwhile
   }
   await inside((tx) => keepSwept(tx, swept));
   if (swept.runs + swept.assets > 0) log('Cleared away.', { workspaceId, ...swept });
