@@ -50,7 +50,7 @@ function ownerOf(
     case 'retry':
     case 'effect-check':
     case 'sending':
-      return { kind: 'service', name: 'The other side' };
+      return { kind: 'service', name: 'Another service' };
     case 'held':
     case 'asleep':
       return { kind: 'pipeline', name: at.pipelineName };
@@ -58,7 +58,7 @@ function ownerOf(
       return { kind: 'run', name: 'Another run' };
     case 'wait-time':
     case 'pause':
-      return { kind: 'time', name: 'Its time' };
+      return { kind: 'time', name: 'A time' };
     default:
       return { kind: 'worker', name: at.worker ?? `Workers with ${at.lane}` };
   }

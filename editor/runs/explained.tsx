@@ -53,7 +53,7 @@ function nextWord(code: Explanation['code']): string {
     case 'effect-unknown':
       return 'Looked at again';
     default:
-      return 'Goes on';
+      return 'At';
   }
 }
 

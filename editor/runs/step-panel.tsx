@@ -34,7 +34,9 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
   const [place, setPlace] = useState(0);
   const box = useRef<HTMLElement>(null);
   // It opens below what was clicked, often out of sight.
-  useEffect(() => box.current?.scrollIntoView({ block: 'nearest', behavior: scrolling() }), []);
+  useEffect(() => {
+    box.current?.scrollIntoView({ block: 'nearest', behavior: scrolling() }); // gives a promise in newer browsers
+  }, []);
   const key = stepsKey(workspaceId, run.id, node.id);
   useFreshSteps(key, view);
   const found = useInfiniteQuery({
