@@ -2,23 +2,14 @@
  * Memory at rest: the proportional set size of every process of the product 60 s after the sample run has ended,
  * PostgreSQL, sandbox and launcher included, npm and its shell left out. Linux only (smaps_rollup).
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Process, startProduct } from '../tests/support/product.ts';
 import type { Bench } from './main.ts';
+import { proportionalMb } from './shared/memory.ts';
 
 const LIMIT_MB = 400;
 const REST_MS = 60_000;
 const SAMPLES = 5;
-
-function proportionalMb(pid: number): number {
-  try {
-    const kilobytes = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').match(/^Pss:\s+(\d+) kB/m)?.[1];
-    return (Number(kilobytes ?? 0) * 1024) / 1e6;
-  } catch {
-    return 0; // it has ended since
-  }
-}
 
 function kindOf({ command }: Process): string {
   if (/^npm |npm-cli\.js/.test(command)) return 'npm';

@@ -8,22 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench } from './main.ts';
 import { openQueue } from './shared/floors.ts';
 import { chainOf, median, openGround } from './shared/ground.ts';
-import { openHook } from './shared/hook.ts';
+import { openHook, underLoad } from './shared/hook.ts';
 
 const STEPS = 3;
 const RUNS = 600;
-const CONNECTIONS = 10;
 const ROUNDS = 5;
-
-/** `count` pieces of work, `CONNECTIONS` at a time. */
-async function underLoad(count: number, work: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: CONNECTIONS }, async () => {
-      while (next < count) await work(next++);
-    }),
-  );
-}
 
 export const bench: Bench = {
   title: 'Finished runs per second of three Code nodes under webhook load, against the queue alone',

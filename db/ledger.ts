@@ -46,6 +46,8 @@ export type Claimed = {
     pins?: unknown;
     kit?: unknown;
   };
+  /** Of a first step: what started the run, { node, kind, event, sample }, or null. */
+  trigger?: unknown;
   inputs: LedgerStep[];
   overrides: { path: number[]; port: string; sourceDigest: string; value: unknown }[];
 };
@@ -264,10 +266,6 @@ export function createLedger(pool: pg.Pool, writers: readonly Writer[] = []) {
       ]);
     },
 
-    /** What started a run: { node, kind, event, sample }, or null. */
-    triggerOf: (workspaceId: string, runId: string) =>
-      one<unknown>('trigger', 'select ledger_trigger($1, $2) as value', [workspaceId, runId]),
-
     /** Null: the lease was lost meanwhile, and nothing was written. */
     settle: (lease: Lease, settlement: Settlement) =>
       one<SettleResult | null>(
@@ -309,6 +307,23 @@ export function createLedger(pool: pg.Pool, writers: readonly Writer[] = []) {
         how.until,
         how.why,
         how.counts,
+      ]),
+
+    /** Sleeps until one of `pending` is settled, at the latest until `until`; ready at once where one of them is by now. */
+    awaitOthers: (
+      lease: Lease,
+      runId: string,
+      how: { until: Date | 'infinity'; why: string; pending: readonly { node: string; path: readonly number[] }[] },
+    ) =>
+      one<boolean>('await', 'select ledger_await($1, $2, $3, $4, $5, $6, $7, $8) as value', [
+        lease.workspaceId,
+        runId,
+        lease.strand,
+        lease.worker,
+        lease.token,
+        how.until,
+        how.why,
+        text(how.pending),
       ]),
 
     halve: (lease: Lease, middle: number) =>
@@ -368,6 +383,9 @@ export function createLedger(pool: pg.Pool, writers: readonly Writer[] = []) {
 }
 export type Ledger = ReturnType<typeof createLedger>;
 
+/** Said by graphile-worker when a job is added: a claim need not wait until the job is fetched. */
+const QUEUED = 'jobs:insert';
+
 /** Classes of the session advisory lock by which a worker's life is known. */
 const LIFE_LOCK = 7_268_412;
 
@@ -390,7 +408,7 @@ export type Life = {
 export async function beginLife(
   url: string,
   worker: { id: string; name: string; facts: unknown; tags: readonly string[] },
-  on: { cancelled(runId: string): void; lost(error: Error): void },
+  on: { cancelled(runId: string): void; queued(): void; lost(error: Error): void },
 ): Promise<Life> {
   const client = new pg.Client(clientConfig(url, 'app', 'worker'));
   let isEnding = false;
@@ -401,8 +419,11 @@ export async function beginLife(
     if (!isEnding) on.lost(new Error('The connection to the database ended.'));
   });
   await client.connect();
-  client.on('notification', (message) => on.cancelled(message.payload ?? ''));
-  await client.query('listen spliceboard_cancel');
+  client.on('notification', ({ channel, payload }) => {
+    if (channel === QUEUED) on.queued();
+    else on.cancelled(payload ?? '');
+  });
+  await client.query(`listen spliceboard_cancel; listen "${QUEUED}"`);
   const { rows } = await client.query<{ lock: number }>(`select nextval('worker_lock')::int as lock`);
   const lock = rows[0]!.lock;
   await client.query('select pg_advisory_lock($1, $2)', [LIFE_LOCK, lock]);
@@ -413,10 +434,18 @@ export async function beginLife(
     text(worker.facts),
     worker.tags,
   ]);
+  let last: Promise<unknown> = Promise.resolve();
+  /** Beats and announcements come from clocks of their own: each waits for the one before. */
+  const inTurn = <Row extends pg.QueryResultRow>(query: pg.QueryConfig): Promise<pg.QueryResult<Row>> => {
+    const ask = () => client.query<Row>(query);
+    const answer = last.then(ask, ask);
+    last = answer;
+    return answer;
+  };
   return {
     id: worker.id,
     async beat() {
-      const answer = await client.query<{ alive: boolean }>({
+      const answer = await inTurn<{ alive: boolean }>({
         name: 'beat',
         text: 'select door.beat($1) as alive',
         values: [worker.id],
@@ -425,7 +454,7 @@ export async function beginLife(
     },
     async lostOf(held) {
       if (held.length === 0) return [];
-      const answer = await client.query<{ id: number }>({
+      const answer = await inTurn<{ id: number }>({
         name: 'lost',
         text: 'select door.lost($1, $2, $3) as id',
         values: [worker.id, held.map((lease) => lease.strand), held.map((lease) => lease.token)],
@@ -434,7 +463,7 @@ export async function beginLife(
     },
     async announce(runIds) {
       for (let at = 0; at < runIds.length; at += 150) {
-        await client.query({
+        await inTurn({
           name: 'announce',
           text: `select pg_notify('spliceboard_runs', $1)`,
           values: [runIds.slice(at, at + 150).join(',')],
@@ -442,7 +471,7 @@ export async function beginLife(
       }
     },
     async describe(facts) {
-      await client.query('update worker set facts = $2 where id = $1', [worker.id, text(facts)]);
+      await inTurn({ text: 'update worker set facts = $2 where id = $1', values: [worker.id, text(facts)] });
     },
     async end() {
       isEnding = true;

@@ -40,6 +40,7 @@ import {
   isTrouble,
   type Part,
   type Path,
+  pendingOf,
   type Settled,
   stepKey,
   tokensOf,
@@ -107,7 +108,14 @@ export type StrandHold = {
   runOn(): number | null;
   /** Settles when what was settled before in this chain is written: false where it was not. */
   behind: Promise<boolean>;
+  /** Whether settlements of light steps in a row are better written together: others of the lane want the database too. */
+  gathers(): boolean;
+  /** The strand is another one from now on: what was carried along is written. */
+  moved(strand: { id: number; token: number }): void;
 };
+
+/** Settled steps of a row that are written with the step that follows them, under the lease of the first. */
+export type Carried = { rows: SettledRow[]; since: number };
 
 /**
  * A step without any right, computed while the commit before it is on its way. Nothing of it counts until its strand is
@@ -127,6 +135,8 @@ export type StrandEnd =
   | { kind: 'settled'; ended: boolean; lanes: string[]; chained: Claimed | null; ahead?: Ahead | null }
   /** Sent; `chained` is gone on with meanwhile. `written` tells whether it was. */
   | { kind: 'sent'; written: Promise<boolean>; chained: Claimed; ahead: Ahead }
+  /** Not written: `chained` takes it along, under the same lease. */
+  | { kind: 'gathered'; chained: Claimed; ahead: Ahead; carried: Carried }
   | { kind: 'released'; lanes: string[] }
   | { kind: 'lost' };
 
@@ -137,6 +147,8 @@ const DEATHS = 3;
 const SAYS_NODES = process.env.SPLICEBOARD_LOG_NODES === '1';
 /** A range writes down what it has after this long. */
 const RANGE_MS = 20;
+/** So do light steps in a row that are written together. */
+const ROW_MS = 50;
 
 const LIMITS = {
   pure: { wallMs: 60_000, cpuMs: 20_000 },
@@ -161,6 +173,9 @@ type Item = {
 };
 /** Why an attempt gave its step back to sleep. */
 type Paused = { until?: Date | 'infinity'; why?: string };
+/** What a join says of how long it waits (nodes/flow/join.ts). */
+type JoinConfig = { until: 'all' | 'first'; amount: number | null; unit: keyof typeof SECONDS };
+const SECONDS = { seconds: 1, minutes: 60, hours: 3_600, days: 86_400 };
 type Result = { row: SettledRow; settled: Settled; made?: MadeKey };
 
 export async function carryStrand(
@@ -169,6 +184,7 @@ export async function carryStrand(
   run: RunPlan,
   hold: StrandHold,
   ahead: Ahead | null = null,
+  carried: Carried | null = null,
 ): Promise<StrandEnd> {
   const { strand } = claimed;
   const lease: Lease = {
@@ -179,20 +195,21 @@ export async function carryStrand(
   };
   const node = run.plan.nodes[strand.node]!;
   const work = new StrandWork(host, claimed, run, node, lease, hold);
-  return work.carry(ahead);
+  return work.carry(ahead, carried);
 }
 
 class StrandWork {
   readonly #host: StepHost;
-  readonly #claimed: Claimed;
+  #claimed: Claimed;
   readonly #run: RunPlan;
   readonly #node: PlanNode;
-  readonly #lease: Lease;
+  #lease: Lease;
   readonly #hold: StrandHold;
   readonly #stores: { assets: AssetStore; values: Values };
   readonly #steps: Map<string, LedgerStep>;
   #ahead: Ahead | null = null;
   #isUnaware = false;
+  #carried: Carried = { rows: [], since: performance.now() };
   readonly #createdAt = performance.now();
   /** Keys this strand promised to make. */
   readonly #promised = new Set<string>();
@@ -208,7 +225,8 @@ class StrandWork {
     this.#steps = new Map(claimed.inputs.map((step) => [stepKey(step.node, step.path), step]));
   }
 
-  async carry(ahead: Ahead | null): Promise<StrandEnd> {
+  async carry(ahead: Ahead | null, carried: Carried | null): Promise<StrandEnd> {
+    if (carried) this.#carried = carried;
     if (ahead) {
       this.#ahead = ahead;
       this.#isUnaware = ahead.isUnaware;
@@ -232,6 +250,10 @@ class StrandWork {
     }
 
     for (const item of items) if (item.decision.kind === 'run') await this.#configure(item, plugin.manifest);
+    if (this.#node.early) {
+      const asleep = await this.#awaitBranches(items[0]!);
+      if (asleep) return asleep;
+    }
     const answers = await this.#takeKeys(items, plugin);
     if (answers === 'lost') return LOST;
     if (answers === 'asleep') return { kind: 'released', lanes: [] };
@@ -313,10 +335,31 @@ class StrandWork {
     return item;
   }
 
+  /**
+   * A join that need not have all its branches: whether it sleeps for now. Its clock is the step's instant, which is when
+   * the first branch came.
+   */
+  async #awaitBranches(item: Item): Promise<StrandEnd | null> {
+    if (item.decision.kind !== 'run' || !item.config) return null;
+    const pending = pendingOf(this.#run.plan, this.#node.id, item.path, (node, at) => this.#settledAt(node, at));
+    if (pending.length === 0) return null;
+    const { until, amount, unit } = item.config as JoinConfig;
+    if (until === 'first' && Object.keys(item.decision.inputs).length > 0) return null;
+    const names = [...new Set(pending.map(({ node }) => this.#run.plan.nodes[node]?.name ?? node))].join(', ');
+    const over = amount === null ? null : Date.parse(this.#claimed.strand.beganAt) + amount * SECONDS[unit] * 1_000;
+    if (over !== null && over <= Date.now()) {
+      item.said = `Went on without ${names}: the time was over.`;
+      return null;
+    }
+    if (!(await this.#hold.behind)) return LOST;
+    const how = { until: over === null ? ('infinity' as const) : new Date(over), why: `Waits for ${names}.`, pending };
+    const isOurs = await this.#host.ledger.awaitOthers(this.#lease, this.#claimed.run.id, how);
+    return isOurs ? { kind: 'released', lanes: [this.#claimed.strand.lane] } : LOST;
+  }
+
   /** A trigger's input is the event that started the run; the other triggers of the pipeline have nothing to give. */
-  async #begin(item: Item): Promise<Item> {
-    const { workspaceId, id } = this.#claimed.run;
-    const started = (await this.#host.ledger.triggerOf(workspaceId, id)) as RunTrigger | null;
+  #begin(item: Item): Item {
+    const started = (this.#claimed.trigger ?? null) as RunTrigger | null;
     if (started?.node !== this.#node.id) {
       const other = started && this.#run.plan.nodes[started.node]?.name;
       const said = other ? `This run was started by ${other}.` : 'Nothing started this run here.';
@@ -535,7 +578,7 @@ class StrandWork {
       chain: goOn === null && this.#hold.mayChain(),
     };
     if (written.steps.some((row) => row.stop)) {
-      if (!(await this.#hold.behind)) return LOST;
+      if (!(await this.#hold.behind) || !(await this.#land())) return LOST;
       const known = this.#host.known();
       const answer = await this.#host.ledger.settle(this.#lease, { ...written, tokens, known });
       if (answer) this.#count(results);
@@ -545,8 +588,21 @@ class StrandWork {
     const next = strands.length === 1 && counted.length === 0 ? strands[0]! : null;
     const inputs = next && this.#inputsFrom(next, results);
     const ahead = written.chain && next && inputs ? await this.#beginAhead(next, inputs) : null;
+    const { strand: own } = this.#claimed;
+    if (ahead && written.troubles === 0 && made.length === 0 && results.length === 1 && this.#gathers()) {
+      const { id, token, attempts, deaths } = own;
+      const strand = { ...next!, id, token, attempts, deaths, beganAt: ahead.beganAt };
+      this.#count(results); // written a moment later; one that is lost on the way is counted twice
+      return {
+        kind: 'gathered',
+        chained: { strand, run: this.#claimed.run, inputs: inputs!, overrides: [] },
+        ahead: { ...ahead, isUnaware: true },
+        carried: { ...this.#carried, rows: [...this.#carried.rows, ...written.steps] },
+      };
+    }
     const advance = {
       ...written,
+      steps: [...this.#carried.rows, ...written.steps],
       strands: ahead ? [{ ...next!, began: ahead.beganAt }] : strands,
       tokens: counted,
       room: this.#hold.room(),
@@ -619,6 +675,42 @@ class StrandWork {
     if (SAYS_NODES) this.#host.log('A node wrote a line.', { ...this.#ids(path), line });
   }
 
+  /** What went wrong once under this lease is written step by step, so that it is known which one it was. */
+  #gathers(): boolean {
+    const { attempts, deaths } = this.#claimed.strand;
+    const isYoung = performance.now() - this.#carried.since < ROW_MS;
+    return attempts === 1 && deaths === 0 && isYoung && this.#hold.gathers();
+  }
+
+  /** Writes what is carried along; this step has a strand of its own from then on. False: the lease is lost. */
+  async #land(): Promise<boolean> {
+    const { rows } = this.#carried;
+    if (rows.length === 0) return true;
+    this.#carried = { rows: [], since: performance.now() };
+    const { run, strand } = this.#claimed;
+    const { node, prefix, lo, hi, lane, beganAt: began } = strand;
+    const answer = await this.#host.ledger.advance(this.#lease, run.id, {
+      steps: rows,
+      made: [],
+      troubles: 0,
+      goOn: null,
+      chain: true,
+      strands: [{ node, prefix, lo, hi, lane, began }],
+      tokens: [],
+      room: this.#hold.room(),
+      loads: false,
+      unaware: true,
+    });
+    if (!answer?.chained) return false;
+    await this.#host.faults.at('step.settled');
+    const { strand: landed, overrides } = answer.chained;
+    this.#lease = { ...this.#lease, strand: landed.id, token: 1 };
+    this.#claimed = { ...this.#claimed, strand: { ...strand, id: landed.id, token: 1 }, overrides };
+    this.#isUnaware = false;
+    this.#hold.moved({ id: landed.id, token: 1 });
+    return true;
+  }
+
   /** Begins with the follower's computing, where it may ask for nothing and its result is looked up nowhere. */
   async #beginAhead(next: NewStrand, inputs: LedgerStep[]): Promise<Ahead | null> {
     const [path, ...others] = pathsOf(next);
@@ -681,7 +773,7 @@ class StrandWork {
   }
 
   async #release(how: { until: Date | 'infinity' | null; why: string | null; counts: boolean }): Promise<StrandEnd> {
-    if (!(await this.#hold.behind)) return LOST;
+    if (!(await this.#hold.behind) || !(await this.#land())) return LOST;
     const isOurs = await this.#host.ledger.release(this.#lease, how);
     return isOurs ? { kind: 'released', lanes: how.until === null ? [this.#claimed.strand.lane] : [] } : LOST;
   }
@@ -700,7 +792,16 @@ class StrandWork {
     const facts = begun?.facts ?? new Map<string, string>();
     const paused: Paused = {};
     const entry: Entry = isDry ? 'simulate' : 'run';
-    const answer = await (begun?.answer ?? this.#execute(plugin, item, entry, item.inputs, facts, paused));
+    const coming = begun?.answer ?? this.#execute(plugin, item, entry, item.inputs, facts, paused);
+    if (
+      this.#carried.rows.length > 0 &&
+      !(await isSoon(coming, this.#carried.since + ROW_MS)) &&
+      !(await this.#land())
+    ) {
+      begun?.drop();
+      return { kind: 'release', release: async () => LOST };
+    }
+    const answer = await coming;
     await this.#host.faults.at('step.ran');
     if (paused.until) {
       const { until, why = null } = paused;
@@ -807,7 +908,7 @@ class StrandWork {
           : LIMITS.pure;
     return this.#host.sandbox.run({
       workspaceId: run.workspaceId,
-      contextKey: entry === 'lookup' ? `${run.id}:lookup` : run.id,
+      contextKey: this.#realm(manifest, entry),
       plugin: { digest: plugin.digest, code: plugin.code },
       entry,
       ctx: {
@@ -836,6 +937,14 @@ class StrandWork {
       },
       signal,
     });
+  }
+
+  /** Which realm it runs in: one for the run, but triggers hold no state and keep theirs for the brand. */
+  #realm(manifest: ManifestJson, entry: Entry): string {
+    const { id, brandId } = this.#claimed.run;
+    const mayStay = manifest.shape === 'trigger' && manifest.effect === 'pure';
+    if (mayStay && Object.keys(manifest.capabilities).length === 0) return `brand:${brandId}`;
+    return entry === 'lookup' ? `${id}:lookup` : id;
   }
 
   async #lookup(plugin: Plugin, item: Item, effect: unknown): Promise<LookupResult> {
@@ -926,6 +1035,19 @@ const Lookup = z.discriminatedUnion('state', [
 function pathsOf(strand: { prefix: number[]; lo: number | null; hi: number | null }): number[][] {
   if (strand.lo === null) return [strand.prefix];
   return Array.from({ length: strand.hi! - strand.lo + 1 }, (_, index) => [...strand.prefix, strand.lo! + index]);
+}
+
+/** Whether it is there by then, by this process's clock; fails never. */
+async function isSoon(coming: Promise<unknown>, until: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, until - performance.now()), false);
+  });
+  const there = coming.then(
+    () => true,
+    () => true,
+  );
+  return Promise.race([there, late]).finally(() => clearTimeout(timer));
 }
 
 function isTaken(chained: Claimed | Taken): chained is Taken {

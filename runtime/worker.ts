@@ -21,7 +21,7 @@ import { localObjects, type Objects } from './assets.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
-import { type Ahead, carryStrand, type RunPlan, type StepHost, type StrandHold } from './step.ts';
+import { type Ahead, type Carried, carryStrand, type RunPlan, type StepHost, type StrandHold } from './step.ts';
 import { createTally } from './tally.ts';
 import { workspaceStores } from './values.ts';
 
@@ -54,7 +54,9 @@ const BEAT_MS = 1_000;
 const LIVE_MS = 2_000;
 const ANNOUNCE_MS = 50;
 /** Light steps mostly wait, for the sandbox and for commits. */
-const LIGHT_SLOTS = 8;
+const LIGHT_SLOTS = 16;
+/** Places that become free one after the other are filled together, after at most this long. */
+const FILL_MS = 4;
 const ANNOUNCE_BURST = 8;
 const PROGRESS_MS = 400;
 /** What a kill -9 leaves uncounted. */
@@ -139,6 +141,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         cancelled(runId) {
           for (const { claimed, abort } of held.values()) if (claimed.run.id === runId) abort.abort();
         },
+        queued() {
+          for (const lane of Object.values(lanes)) lane.poke();
+        },
         lost(error) {
           options.log('The worker lost its database connection.', { err: error });
           lastBeat = 0;
@@ -206,6 +211,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     let active = 0;
     let wanted = false;
     let isClaiming = false;
+    let isFilling = false;
     /** The brand that had the last turn. */
     let served: string | null = null;
     const idle: (() => void)[] = [];
@@ -217,9 +223,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         while (wanted && active < slots && !isStopping && isLive()) {
           wanted = false;
           const room = slots - active;
-          const found = await ledger.claim(name, life.id, room, host.known(), served);
+          const known = new Map(plans); // what is said to be known is still there when the answer comes
+          const found = await ledger.claim(name, life.id, room, [...known.keys()], served);
           served = found.at(-1)?.run.brandId ?? served;
-          for (const claimed of found) void carry(claimed);
+          for (const claimed of found) void carry(claimed, known.get(claimed.run.id));
           if (found.length === room) wanted = true; // there may be more
         }
       } catch (error) {
@@ -229,10 +236,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         rested();
       }
     }
-    async function carry(claimed: Claimed): Promise<void> {
+    async function carry(claimed: Claimed, known: RunPlan | undefined): Promise<void> {
       active++;
       try {
-        await follow(claimed);
+        await follow(claimed, known);
       } finally {
         active--;
         rested();
@@ -245,13 +252,22 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     function poke(): void {
       wanted = true;
       if (isStopping || isClaiming || active >= slots) return;
-      void claim();
+      if (active * 2 <= slots) void claim();
+      else if (!isFilling) {
+        isFilling = true;
+        setTimeout(() => {
+          isFilling = false;
+          if (!isStopping && !isClaiming && active < slots) void claim();
+        }, FILL_MS);
+      }
     }
     return {
       poke,
       /** Strands that could begin now; whoever asks is about to be free. */
       room: () => (isStopping ? 0 : slots - active),
       /** Resolves when nothing of the lane runs. */
+      /** Whether others of the lane run too. */
+      isShared: () => active > 1,
       rest: () =>
         active === 0 && !isClaiming ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve)),
     };
@@ -287,17 +303,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
    * A strand, and the light ones that follow it directly. Where the next one is computed already, its settlement is sent
    * behind that of this one without waiting for the answer; once one of them is not written, none behind it is.
    */
-  async function follow(first: Claimed): Promise<void> {
+  async function follow(first: Claimed, known: RunPlan | undefined): Promise<void> {
     const began = performance.now();
     let next: Claimed | null = first;
     let ahead: Ahead | null = null;
+    let carried: Carried | null = null;
     let behind: Promise<boolean> = Promise.resolve(true);
     let waiting = 0;
     let isBroken = false;
     while (next) {
       const claimed: Claimed = next;
       next = null;
-      const plan = planOf(claimed);
+      const plan: RunPlan = planOf(claimed, known);
       const hold: Held = { claimed, abort: new AbortController(), report: null, isSure: waiting === 0 };
       held.set(claimed.strand.id, hold);
       changed.add(claimed.run.id);
@@ -308,6 +325,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       });
       const begun: Ahead | null = ahead;
       ahead = null;
+      const along: Carried | null = carried;
+      carried = null;
       let sent: Promise<boolean> | null = null;
       try {
         const hands: StrandHold = {
@@ -324,9 +343,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           mayChain: () => lanes.light !== undefined && !isStopping && isLive() && performance.now() - began < CHAIN_MS,
           runOn: () => (isBroken || waiting >= MOST_BEHIND || plan.isCorrected ? null : strandId()),
           behind: before,
+          gathers: () => lanes[claimed.strand.lane]?.isShared() === true && plan.isCorrected !== true,
+          moved({ id, token }) {
+            held.delete(hold.claimed.strand.id);
+            hold.claimed = { ...claimed, strand: { ...claimed.strand, id, token } };
+            hold.isSure = true;
+            held.set(id, hold);
+          },
         };
-        const end = await carryStrand(host, claimed, plan, hands, begun);
-        if (end.kind === 'sent') {
+        const end = await carryStrand(host, claimed, plan, hands, begun, along);
+        if (end.kind === 'gathered') {
+          next = end.chained;
+          ahead = end.ahead;
+          carried = end.carried;
+        } else if (end.kind === 'sent') {
           sent = end.written;
           waiting += 1;
           next = end.chained;
@@ -340,30 +370,30 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             setImmediate(announceSoon);
             if (plan.graph.limits?.atOnce !== undefined) letNextGo();
           }
-        } else if (end.kind === 'lost' && begun?.isUnaware) await refused(claimed, plan);
+        } else if (end.kind === 'lost' && begun?.isUnaware) await refused(hold.claimed, plan);
         if (end.kind === 'settled' || end.kind === 'released') for (const lane of end.lanes) lanes[lane]?.poke();
       } catch (error) {
-        await failed(claimed, error);
+        await failed(hold.claimed, error);
       } finally {
         changed.add(claimed.run.id);
-        if (sent === null) held.delete(claimed.strand.id);
+        if (sent === null) held.delete(hold.claimed.strand.id);
       }
       if (sent === null) continue;
       const isUnaware = begun?.isUnaware === true;
       behind = sent.then(
         async (isWritten) => {
-          if (!isWritten && (await before) && isUnaware) await refused(claimed, plan);
+          if (!isWritten && (await before) && isUnaware) await refused(hold.claimed, plan);
           return isWritten;
         },
         async (error) => {
-          await failed(claimed, error);
+          await failed(hold.claimed, error);
           return false;
         },
       );
       behind = behind.then((isWritten) => {
         waiting -= 1;
         if (!isWritten) isBroken = true;
-        held.delete(claimed.strand.id);
+        held.delete(hold.claimed.strand.id);
         return isWritten;
       });
     }
@@ -416,9 +446,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await ledger.release(lease, { until, why, counts: true }).catch(() => {}); // then the reaper does it
   }
 
-  function planOf(claimed: Claimed): RunPlan {
+  function planOf(claimed: Claimed, before: RunPlan | undefined): RunPlan {
     const { id, graph, plan, pins, kit } = claimed.run;
-    const known = plans.get(id);
+    const known = plans.get(id) ?? before;
     const found =
       known ??
       ({

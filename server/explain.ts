@@ -26,6 +26,7 @@ export const EXPLANATIONS = [
   'wait-person',
   'wait-over',
   'wait-result',
+  'wait-steps',
   'effect-check',
   'pause',
   'asleep',
@@ -174,7 +175,8 @@ function explainSleeping(of: Situation, strand: StrandFacts): Explanation {
     });
   }
   if (notBefore === null) {
-    return said('asleep', reason ?? 'Sleeps, and nothing that is known wakes it. Cancel the run or start it again.');
+    if (reason !== null) return said('wait-steps', reason);
+    return said('asleep', 'Sleeps, and nothing that is known wakes it. Cancel the run or start it again.');
   }
   if (attempts > 0) return said('retry', reason ?? `Tried ${attempts} times; trying again.`, { next: notBefore });
   return said('pause', reason ?? 'Pauses for a moment.', { next: notBefore });

@@ -52,6 +52,7 @@ function ownerOf(
     case 'sending':
       return { kind: 'service', name: 'Another service' };
     case 'held':
+    case 'wait-steps':
     case 'asleep':
       return { kind: 'pipeline', name: at.pipelineName };
     case 'wait-result':

@@ -175,9 +175,10 @@ export async function openGround(say: (line: string) => void) {
     },
 
     async worker(environment: Record<string, string> = {}): Promise<GroundWorker> {
-      const flags = process.env.SPLICEBOARD_BENCH_PROFILE
-        ? ['--cpu-prof', `--cpu-prof-dir=${process.env.SPLICEBOARD_BENCH_PROFILE}`]
-        : [];
+      // the flag that a start gives its worker
+      const flags = ['--max-semi-space-size=2'];
+      if (process.env.SPLICEBOARD_BENCH_PROFILE)
+        flags.push('--cpu-prof', `--cpu-prof-dir=${process.env.SPLICEBOARD_BENCH_PROFILE}`);
       const child = spawn(process.execPath, [...flags, path.join(import.meta.dirname, 'worker.ts')], {
         env: { ...process.env, BENCH_URL: postgres.url, BENCH_FOLDER: folder, ...environment },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -25,7 +25,7 @@ function freePort(): Promise<number> {
 export async function startServer(ground: {
   folder: string;
   postgres: { url: string };
-}): Promise<{ url: string; data: string; end(): Promise<void> }> {
+}): Promise<{ url: string; data: string; pid: number; end(): Promise<void> }> {
   const data = path.join(ground.folder, 'data');
   mkdirSync(data, { recursive: true });
   const port = await freePort();
@@ -51,6 +51,7 @@ export async function startServer(ground: {
   return {
     url,
     data,
+    pid: child.pid!,
     async end() {
       child.kill('SIGTERM');
       await exited;
@@ -67,5 +68,18 @@ export async function openHook(ground: Ground, graph: Graph, settings: Record<st
   const { id: pipelineId } = await api.pipelines.create.mutate({ workspaceId, name: 'Bench', graph });
   await api.pipelines.publish.mutate({ workspaceId, pipelineId, revision: 0 });
   const status = await api.triggers.turnOn.mutate({ workspaceId, pipelineId, brandId: brand!.id });
-  return { url: status.triggers[0]!.url!, end: server.end };
+  return { url: status.triggers[0]!.url!, pid: server.pid, end: server.end };
+}
+
+/** Those who send at one time. */
+const CONNECTIONS = 10;
+
+/** `count` pieces of work, `CONNECTIONS` at a time. */
+export async function underLoad(count: number, work: (index: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      while (next < count) await work(next++);
+    }),
+  );
 }

@@ -1,4 +1,7 @@
-/** Brings branches together: waits for all of them and gives on what came, in the order of its inputs. */
+/**
+ * Brings branches together and gives on what came, in the order of its inputs. How long it waits, for all of them, for the
+ * first that has something, or for a while, is the runtime's doing: it runs this when the waiting is over.
+ */
 import * as z from 'zod';
 import { defineManifest, port, type Run } from '../contract.ts';
 
@@ -8,10 +11,10 @@ export const manifest = defineManifest({
   id: 'flow.join',
   version: '1.0.0',
   title: 'Join',
-  help: 'Waits for all its branches. Gives on the first that has something, and all that have something as a list.',
+  help: 'Waits for all its branches, or for the first. Gives on the first that has something, and all that have something as a list.',
   icon: 'git-merge',
   family: 'flow',
-  aliases: ['merge', 'branches', 'wait for all', 'coalesce', 'first'],
+  aliases: ['merge', 'branches', 'wait for all', 'coalesce', 'first', 'any', 'race', 'timeout'],
   shape: 'join',
   effect: 'pure',
   cheap: true,
@@ -20,8 +23,24 @@ export const manifest = defineManifest({
     item: port.any.optional({ title: 'First present', same: 'item' }),
     items: port.any.list({ title: 'All present', same: 'item' }),
   },
-  config: z.strictObject({}),
-  fields: [],
+  config: z.strictObject({
+    until: z
+      .enum(['all', 'first'])
+      .default('all')
+      .meta({ title: 'Waits for', labels: { all: 'all branches', first: 'the first with something' } }),
+    amount: z
+      .number()
+      .positive()
+      .max(10_000)
+      .nullable()
+      .default(null)
+      .meta({ title: 'At most', help: 'Then it goes on with what is there; counted from the first branch that came.' }),
+    unit: z
+      .enum(['seconds', 'minutes', 'hours', 'days'])
+      .default('hours')
+      .meta({ title: 'Unit', 'x-widget': 'segmented' }),
+  }),
+  fields: ['until', 'amount', 'unit'],
   example: { inputs: { second: 'b', fourth: 'd' }, outputs: { item: 'b', items: ['b', 'd'] } },
 });
 

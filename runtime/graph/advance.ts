@@ -8,6 +8,8 @@
  *   s  (node, path)  a step, or, above the node's depth, a gate: the inputs that are shared by all items below it
  *   g  (node, path)  a gather: the members of one list, as many as it is long
  *
+ * A join that does not wait for all is due with its first arrival; what comes later wakes it (`pendingOf`).
+ *
  * A gate that falls to 0 opens its children (one token each); a gather that falls to 0 sends one token per wire to
  * each node that gathers; a step that falls to 0 is *due* and is decided: run, skip or block.
  * `db/migrations/0005_ledger_functions.sql` does the same to rows; `Counters` here does it in memory, for rebuilding
@@ -89,6 +91,9 @@ export function tokensOf(plan: Plan, nodeId: string, path: Path, settled: Settle
   return [...tokens.values()];
 }
 
+/** Taken from the counter of a join that has begun early: it never falls to 0. The same in 0053_join.sql. */
+const BEGUN = 1_000_000;
+
 /** The counters of one run, in memory. `send` gives back the steps that became due. */
 export class Counters {
   readonly rows = new Map<string, { kind: 's' | 'g'; node: string; path: Path; left: number; length: number | null }>();
@@ -126,6 +131,12 @@ export class Counters {
     row.left -= token.count;
     row.length ??= token.length;
     this.rows.set(key, row);
+    if (node.early && token.kind === 's' && token.path.length === node.frame.length) {
+      if (row.left < -BEGUN / 2) return;
+      row.left -= BEGUN;
+      due.push({ node: token.node, path: [...token.path] });
+      return;
+    }
     if (row.left !== 0) return;
     if (token.kind === 'g') {
       for (const { node: gatherer, count } of node.gathers) {
@@ -167,6 +178,17 @@ export function decide(plan: Plan, nodeId: string, path: Path, lookup: Lookup): 
     if (taken.kind === 'failed') return { kind: 'block', cause: taken.cause };
   }
   return { kind: 'run', inputs };
+}
+
+/** The branches of a step that are not settled yet: only a join that is due early has any. */
+export function pendingOf(plan: Plan, nodeId: string, path: Path, lookup: Lookup): StepAt[] {
+  const sources = plan.nodes[nodeId]!.inputs.flatMap((input) => input.sources);
+  const pending = new Map<string, StepAt>();
+  for (const { node, depth } of sources) {
+    const at = path.slice(0, depth);
+    if (!lookup(node, at)) pending.set(stepKey(node, at), { node, path: at });
+  }
+  return [...pending.values()];
 }
 
 function arrivalAt(plan: Plan, input: PlanInput, path: Path, lookup: Lookup): Arrival {

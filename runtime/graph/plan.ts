@@ -40,6 +40,11 @@ export type PlanNode = {
   lane: Lane;
   /** Light and pure: many items may be claimed as one range. */
   ranged: boolean;
+  /**
+   * A join that does not wait for all its branches: due with the first arrival, then it waits by itself, for the first
+   * that has something, or until its time is over. Absent: it is due when all have come.
+   */
+  early?: 'first' | 'time';
   frame: { node: string; port: string }[];
   /** In the order the manifest declares them: the first failing one names the cause. */
   inputs: PlanInput[];
@@ -82,6 +87,7 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
       // what is taken without a wire is waited for all the same
       ...unwired(takes, arriving).map(({ depth }) => depth),
     ]);
+    const early = manifest?.shape === 'join' ? earlyOf(node.config) : undefined;
     const inputs = Object.entries(manifest?.inputs ?? {}).map(
       ([port, declared]): PlanInput => ({
         port,
@@ -105,7 +111,8 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
       name: node.name,
       type: node.type,
       lane: node.policy?.tag ?? manifest?.tag ?? (manifest?.weight === 'heavy' ? 'media' : 'light'),
-      ranged: manifest?.weight !== 'heavy' && manifest?.effect === 'pure' && node.policy === undefined,
+      ranged: manifest?.weight !== 'heavy' && manifest?.effect === 'pure' && node.policy === undefined && !early,
+      ...(early ? { early } : {}),
       frame,
       inputs,
       outputs: Object.fromEntries(
@@ -143,6 +150,12 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
     }
   }
   return plan;
+}
+
+/** Literals only: what an expression gives is not known before a run. */
+function earlyOf(config: Record<string, unknown>): PlanNode['early'] {
+  if (config.until === 'first') return 'first';
+  return typeof config.amount === 'number' ? 'time' : undefined;
 }
 
 export function originOf(text: string): { node: string; port: string } {

@@ -16,7 +16,7 @@ import type IsolatedVm from 'isolated-vm';
 import type { ErrorJson } from '../../nodes/contract.ts';
 import { ANSWER_MS, type CancelReason, FRAME, frame, frameReader, LIMITS, type RunHeader } from './bridge.ts';
 import { prelude } from './prelude.ts';
-import { webPrelude } from './prelude-web.ts';
+import { WEB_NAMES, webPrelude, whenUsed } from './prelude-web.ts';
 
 const CHECK_MS = 25;
 const ROOM_REST_MS = 60_000;
@@ -28,9 +28,8 @@ type Task = { run: Run | null };
 type Room = {
   key: string;
   context: IsolatedVm.Context;
-  start: IsolatedVm.Reference;
-  settle: IsolatedVm.Reference;
-  close: IsolatedVm.Reference;
+  /** start, settle or close (prelude.ts), and what that is given. */
+  ask: IsolatedVm.Reference;
   run: Run | null;
   isDirty: boolean;
   restsSince: number;
@@ -78,7 +77,11 @@ const codes = new Map<string, string>();
 const guests = new Map<string, Guest>();
 const runs = new Map<number, Run>();
 
-const PRELUDE = `(function (host, limits) { 'use strict'; (${webPrelude.toString()})(); return (${prelude.toString()})(host, limits); })`;
+/** Gives back one function for all the host may ask of a room: a reference for each would cost a way into it for each. */
+const PRELUDE = `(function (host, limits) { 'use strict';
+  (${whenUsed.toString()})(${JSON.stringify(WEB_NAMES)}, ${webPrelude.toString()});
+  const made = (${prelude.toString()})(host, limits);
+  return (what, a, b, c, d) => made[what](a, b, c, d); })`;
 const LIMITS_TEXT = JSON.stringify(LIMITS);
 
 // ---------------------------------------------------------------- ending runs
@@ -120,7 +123,7 @@ function verdict(run: Run, error: ErrorJson, lost: 'own' | 'neighbour' | null): 
   socket.write(frame(FRAME.verdict, run.id, 0, JSON.stringify({ error, lost })));
   if (run.room) {
     run.room.isDirty = true;
-    if (!run.guest.isLost) run.room.close.applyIgnored(undefined, [run.id]);
+    if (!run.guest.isLost) run.room.ask.applyIgnored(undefined, ['close', run.id]);
   }
   over(run);
 }
@@ -240,7 +243,7 @@ function guestFor(digest: string, memoryMb: number): Guest {
 function dropRoom(guest: Guest, room: Room): void {
   guest.rooms.delete(room);
   if (!guest.isLost) {
-    for (const handle of [room.start, room.settle, room.close, room.context]) handle.release();
+    for (const handle of [room.ask, room.context]) handle.release();
   }
 }
 
@@ -252,21 +255,15 @@ async function makeRoom(guest: Guest, run: Run, key: string): Promise<Room | und
   const room: Partial<Room> & { key: string } = { key };
   const setUp = (await preludeScript.run(context, { reference: true })) as IsolatedVm.Reference;
   const host = new ivm.Callback((text: unknown) => hear(room as Room, text), { ignored: true });
-  const made = (await setUp.apply(undefined, [host, LIMITS_TEXT], {
-    result: { reference: true },
-  })) as IsolatedVm.Reference;
+  // the isolate does the one after the other; the last value comes as a reference, so that nothing foreign is looked at
+  const [ask, last] = (await Promise.all([
+    setUp.apply(undefined, [host, LIMITS_TEXT], { result: { reference: true } }),
+    pluginScript.run(context, { reference: true }),
+  ])) as [IsolatedVm.Reference, IsolatedVm.Reference | undefined];
   setUp.release();
-  const [start, settle, close] = await Promise.all([
-    made.get('start', { reference: true }),
-    made.get('settle', { reference: true }),
-    made.get('close', { reference: true }),
-  ]);
-  made.release();
-  Object.assign(room, { context, start, settle, close, run, isDirty: false, restsSince: Date.now() });
-  run.room = room as Room;
-  // a reference to the last value, whatever it is, so that nothing foreign is looked at
-  const last = (await pluginScript.run(context, { reference: true })) as IsolatedVm.Reference | undefined;
   last?.release();
+  Object.assign(room, { context, ask, run: run.isOver ? null : run, isDirty: false, restsSince: Date.now() });
+  if (!run.isOver) run.room = room as Room;
   guest.rooms.add(room as Room);
   return room as Room;
 }
@@ -371,7 +368,7 @@ async function startRun(id: number, header: RunHeader, text: string): Promise<vo
   }
   if (!room || run.isOver) return;
   try {
-    await enter(guest, run, () => room.start.apply(undefined, [id, text]));
+    await enter(guest, run, () => room.ask.apply(undefined, ['start', id, text]));
   } catch {
     return loseIsolate(guest, run, problem('SANDBOX_CRASHED', 'The sandbox lost control of the node.', null));
   }
@@ -383,7 +380,7 @@ async function reply(id: number, call: number, text: string): Promise<void> {
   if (!run?.room || !run.open.delete(call)) return;
   const { room, guest } = run;
   try {
-    await enter(guest, run, () => room.settle.apply(undefined, [id, call, text.startsWith('1'), text.slice(1)]));
+    await enter(guest, run, () => room.ask.apply(undefined, ['settle', id, call, text.startsWith('1'), text.slice(1)]));
   } catch {
     return loseIsolate(guest, run, problem('SANDBOX_CRASHED', 'The sandbox lost control of the node.', null));
   }

@@ -5,7 +5,7 @@
 import vm from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { webPrelude } from './prelude-web.ts';
+import { WEB_NAMES, webPrelude, whenUsed } from './prelude-web.ts';
 
 type Web = {
   URL: typeof URL;
@@ -195,4 +195,29 @@ test('structuredClone copies cycles, maps, sets, dates and own __proto__ keys, a
     realm,
   ) as unknown[];
   expect([...result]).toEqual([true, true, true, 5, 3, 2, '__proto__', undefined, undefined, 'DataCloneError']);
+});
+
+test('nothing of it is made before one of its names is used; then all are there, as plain values', () => {
+  const lazy = vm.createContext({ made: 0 });
+  const names = JSON.stringify(WEB_NAMES);
+  vm.runInContext(`(${whenUsed.toString()})(${names}, () => { made += 1; (${webPrelude.toString()})(); })`, lazy);
+  expect(vm.runInContext('made', lazy)).toBe(0);
+  expect(vm.runInContext(`new URL('../b', 'https://example.org/a/').href`, lazy)).toBe('https://example.org/b');
+  const shapes = vm.runInContext(
+    `${names}.map((name) => { const { value, enumerable } = Object.getOwnPropertyDescriptor(globalThis, name); return [typeof value, enumerable]; })`,
+    lazy,
+  );
+  expect(shapes).toEqual(WEB_NAMES.map(() => ['function', false]));
+  expect(vm.runInContext('made', lazy)).toBe(1);
+  expect(vm.runInContext('globalThis.atob = 1; [atob, typeof btoa]', lazy)).toEqual([1, 'function']);
+});
+
+test('what a guest puts in the place of a name stays', () => {
+  const lazy = vm.createContext({});
+  vm.runInContext(`(${whenUsed.toString()})(${JSON.stringify(WEB_NAMES)}, ${webPrelude.toString()})`, lazy);
+  expect(vm.runInContext(`globalThis.URL = 'mine'; [URL, typeof btoa, URL]`, lazy)).toEqual([
+    'mine',
+    'function',
+    'mine',
+  ]);
 });

@@ -7,6 +7,40 @@
  * Left out: UTS 46 mapping of host names (they are lower-cased, normalised (NFC) and written as punycode), encodings
  * other than UTF-8, blob: and file: drive letters, structuredClone's transfer list.
  */
+
+/** What it defines. */
+export const WEB_NAMES = ['URL', 'URLSearchParams', 'TextEncoder', 'TextDecoder', 'atob', 'btoa', 'structuredClone'];
+
+/** Runs INSIDE the isolate: few guests want any of it, so `web` is called when the first of its names is used. */
+export function whenUsed(names: readonly string[], web: () => void): void {
+  const realm = globalThis as unknown as Record<string, unknown>;
+  const { defineProperty, getOwnPropertyDescriptor } = Object;
+  /** What the guest has put in their places itself stays. */
+  const replaced: { name: string; value: unknown }[] = [];
+  const define = (name: string, value: unknown) =>
+    defineProperty(realm, name, { value, writable: true, configurable: true, enumerable: false });
+  for (const name of names) {
+    defineProperty(realm, name, {
+      configurable: true,
+      enumerable: false,
+      get() {
+        for (const each of names) {
+          const found = getOwnPropertyDescriptor(realm, each);
+          if (!found?.get) replaced.push({ name: each, value: found?.value });
+          delete realm[each];
+        }
+        web();
+        for (const each of replaced) define(each.name, each.value);
+        return realm[name];
+      },
+      set(value: unknown) {
+        define(name, value);
+      },
+    });
+  }
+}
+
+/** Defines them all, on whatever realm it runs in. */
 export function webPrelude(): void {
   const realm = globalThis as unknown as Record<string, unknown>;
   const define = (name: string, value: unknown) =>

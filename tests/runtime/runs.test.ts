@@ -1,7 +1,9 @@
 /** Runs through the real ledger, queue, worker and sandbox. */
+
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clearOverride, retrySteps, setOverride } from '../../db/again.ts';
 import { decideEffect } from '../../db/effects.ts';
@@ -81,6 +83,26 @@ test('a thousand light items run in ranges', async () => {
   const ended = await bench.ended(runId, 30_000);
   expect(ended.nodes[1]!.counts).toMatchObject({ total: 1000, done: 1000 });
   expect(performance.now() - started).toBeLessThan(15_000);
+});
+
+test('what a few items of a long list are decided from is read without looking at the others', async () => {
+  const { run } = await bench.ended(await bench.start(three('', '{ "count": 1000 }')), 30_000);
+  const touched = await bench.inside(async (tx) => {
+    // of this connection, with what is not yet counted elsewhere
+    const count = async () =>
+      (
+        await sql<{ rows: number }>`
+        select idx_tup_fetch::int as rows from pg_stat_xact_user_tables where relname = 'step'`.execute(tx)
+      ).rows[0]!.rows;
+    const before = await count();
+    const read = await sql<{ items: number }>`
+      select jsonb_array_length(ledger_inputs(${run.id}, '[{"kind":"step","node":"shout","depth":1}]', '{}', 500, 503)) as items`.execute(
+      tx,
+    );
+    expect(read.rows).toEqual([{ items: 4 }]);
+    return (await count()) - before;
+  });
+  expect(touched).toBeLessThan(20);
 });
 
 test('one item that kills its process fails alone, its neighbours in the range are done', async () => {

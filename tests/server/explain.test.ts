@@ -324,6 +324,25 @@ describe('with a worker', () => {
     });
   });
 
+  test('a join that need not have all its branches names those it waits for, and until when', async () => {
+    const nothing = `nothing:flow.code ${JSON.stringify({ code: 'return undefined;', inputs: [] })}`;
+    const runId = await bench.start(
+      graphOf(
+        [say, nothing, 'nap:flow.delay {"amount":60}', 'one:flow.join {"until":"first"}', 'all:flow.join {"amount":2}'],
+        [
+          ...['say.result > nap.item', 'nothing.result > one.first', 'nap.item > one.second'],
+          ...['say.result > all.first', 'nap.item > all.second'],
+        ],
+      ),
+      nonce(),
+    );
+    await bench.until(runId, ({ nodes }) => nodes.filter(({ state }) => state === 'waiting').length === 3);
+    expect(await told(runId, 'one')).toMatchObject({ code: 'wait-steps', text: 'Waits for nap.', next: null });
+    const timed = await told(runId, 'all');
+    expect(timed).toMatchObject({ code: 'pause', text: 'Waits for nap.' });
+    expect(Math.round((Date.parse(timed.next!) - Date.now()) / 60_000)).toBe(120);
+  });
+
   test('what has ended says how, and from where it came', async () => {
     const graph = graphOf(
       [
