@@ -51,13 +51,30 @@ export async function addAsset(
     .returning('storage_key')
     .executeTakeFirst();
   if (added) return { storageKey: row.storageKey, asset: row.asset };
-  return (await findAsset(tx, row.asset.asset))!;
+  return (await touchAsset(tx, row.asset.asset))!;
+}
+
+/** Whoever has the same again may be about to refer to it. */
+async function touchAsset(tx: WorkspaceTx, sha256: string): Promise<Stored | undefined> {
+  const row = await tx
+    .updateTable('asset')
+    .set({ touched_at: sql<Date>`clock_timestamp()` })
+    .where('sha256', '=', sha256)
+    .returning(['storage_key', 'facts'])
+    .executeTakeFirst();
+  return row && { storageKey: row.storage_key, asset: row.facts as AssetRow };
+}
+
+/** A person brought it in: only people take it away. */
+export async function markGiven(tx: WorkspaceTx, sha256: string): Promise<void> {
+  await tx.updateTable('asset').set({ is_given: true }).where('sha256', '=', sha256).execute();
 }
 
 /** What `localStore` asks for, each in a transaction of its own. `internal` for the compressed values of steps. */
 export function assetRows(db: Database, workspaceId: string, options: { internal?: boolean } = {}) {
   return {
     find: (sha256: string) => inWorkspace(db, workspaceId, (tx) => findAsset(tx, sha256)),
+    again: (sha256: string) => inWorkspace(db, workspaceId, (tx) => touchAsset(tx, sha256)),
     add: (row: { storageKey: string; asset: AssetRow; madeFrom: string[] }) =>
       inWorkspace(db, workspaceId, (tx) => addAsset(tx, { ...row, isInternal: options.internal === true })),
   };

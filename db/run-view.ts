@@ -1,7 +1,8 @@
 /** What a run's view draws: each node's state, counts, progress and first results, and a line about the whole. */
 import { sql } from 'kysely';
+import { type RunFacts, runFacts, type StrandFacts, strandOfEach } from './explain.ts';
 import type { RunListing, RunState } from './runs.ts';
-import type { ErrorRow, Fact } from './steps.ts';
+import { type ErrorRow, type Fact, type StepFacts, stepFacts } from './steps.ts';
 import type { StoredValue } from './values.ts';
 import type { WorkspaceTx } from './workspace.ts';
 
@@ -23,7 +24,11 @@ export type NodeRow = {
   progress: number | null;
   etaMs: number | null;
   note: string | null;
-  reason: string | null;
+  /** What its state is explained by: one step that is not settled, else one that is, else the nodes it waits for. */
+  strand: StrandFacts | null;
+  step: StepFacts | null;
+  before: string[];
+  isEmpty: boolean;
   error: ErrorRow | null;
   facts: Fact[];
   elapsedMs: number | null;
@@ -32,6 +37,7 @@ export type NodeRow = {
 };
 export type RunSnapshot = {
   run: RunListing & { graph: unknown; plan: unknown };
+  facts: RunFacts;
   progress: number;
   etaMs: number | null;
   summary: string;
@@ -41,7 +47,10 @@ export type RunSnapshot = {
 /** How many finished steps of a node are read for its preview. */
 const SAMPLES = 8;
 
-type PlanShape = { order: string[]; nodes: Record<string, { name: string; frame: { node: string; port: string }[] }> };
+type PlanShape = {
+  order: string[];
+  nodes: Record<string, { name: string; frame: { node: string; port: string }[]; reads?: { node: string }[] }>;
+};
 type Counted = {
   node: string;
   done: number;
@@ -60,11 +69,23 @@ type Live = {
   waiting: number;
   progress: number | null;
   note: string | null;
-  reason: string | null;
   began: Date | null;
 };
+type Sampled = {
+  node: string;
+  path: number[];
+  state: string;
+  outputs: unknown;
+  facts: unknown;
+  error: unknown;
+  reason: string | null;
+  cause: string | null;
+  made: unknown;
+  reused_run: string | null;
+  reused_number: number | null;
+};
 
-/** Everything a run's view draws, in four reads; undefined where this workspace has no such run. */
+/** Everything a run's view draws, in seven reads; undefined where this workspace has no such run. */
 export async function runSnapshot(tx: WorkspaceTx, runId: string): Promise<RunSnapshot | undefined> {
   const run = await tx
     .selectFrom('run')
@@ -91,7 +112,7 @@ export async function runSnapshot(tx: WorkspaceTx, runId: string): Promise<RunSn
     .executeTakeFirst();
   if (!run) return undefined;
   const plan = run.plan as PlanShape;
-  const [counted, live, sampled, lists, clock] = [
+  const [counted, live, sampled, lists, facts, strands] = [
     await sql<Counted>`
       select node, count(*) filter (where state = 'done' and reused_run is null)::int as done,
              count(*) filter (where state = 'done' and reused_run is not null)::int as reused,
@@ -106,35 +127,24 @@ export async function runSnapshot(tx: WorkspaceTx, runId: string): Promise<RunSn
              coalesce(sum(coalesce(hi - lo, 0) + 1) filter (where state = 'waiting'), 0)::int as waiting,
              sum(progress) filter (where state = 'leased') as progress,
              (array_agg(note order by id) filter (where note is not null))[1] as note,
-             coalesce((array_agg(reason order by id) filter (where reason is not null))[1],
-                      lane_reason(min(lane) filter (where state = 'ready'), (select living_lanes()))) as reason,
              min(leased_at) filter (where state = 'leased') as began
         from strand where run_id = ${runId} group by node`.execute(tx),
-    await sql<{
-      node: string;
-      path: number[];
-      state: string;
-      outputs: unknown;
-      facts: unknown;
-      error: unknown;
-      reason: string | null;
-      cause: string | null;
-    }>`
+    await sql<Sampled>`
       select s.* from unnest(${plan.order}::text[]) as n (id)
        cross join lateral (
-         (select node, path, state, outputs, facts, null::jsonb as error, reason, null as cause
+         (select node, path, state, outputs, facts, null::jsonb as error, reason, null as cause, made, reused_run, reused_number
             from step where run_id = ${runId} and node = n.id and state = 'done' order by path limit ${SAMPLES})
          union all
-         (select node, path, state, '{}', facts, error, reason, cause
+         (select node, path, state, '{}', facts, error, reason, cause, '{}', null, null
             from step where run_id = ${runId} and node = n.id and state in ('failed', 'blocked', 'skipped', 'cancelled')
            order by state = 'failed' desc, state = 'blocked' desc, path limit 1)) s`.execute(tx),
     await sql<{ node: string; port: string; length: number }>`
       select s.node, o.key as port, sum((o.value ->> 'count')::int)::int as length
         from step s cross join lateral jsonb_each(s.outputs) o
        where s.run_id = ${runId} and s.state = 'done' and o.value ->> 'count' is not null group by 1, 2`.execute(tx),
-    await sql<{ now: Date }>`select clock_timestamp() as now`.execute(tx),
+    (await runFacts(tx, runId))!,
+    run.state === 'running' ? await strandOfEach(tx, runId) : new Map<string, StrandFacts>(),
   ];
-  const now = clock.rows[0]!.now;
   const settledOf = new Map(counted.rows.map((row) => [row.node, row]));
   const liveOf = new Map(live.rows.map((row) => [row.node, row]));
   const lengthOf = new Map(lists.rows.map((row) => [`${row.node}.${row.port}`, row.length]));
@@ -150,11 +160,12 @@ export async function runSnapshot(tx: WorkspaceTx, runId: string): Promise<RunSn
       total: totalOf(plan, id, byId, lengthOf),
       settled: settledOf.get(id),
       live: liveOf.get(id),
+      strand: strands.get(id) ?? null,
+      before: beforeOf(plan, id, byId),
       problem: own.find((row) => row.state !== 'done'),
       samples: own.filter((row) => row.state === 'done'),
       origin: byId.get(plan.nodes[id]!.frame.at(-1)?.node ?? ''),
-      plan,
-      now,
+      now: facts.now,
     });
     nodes.push(node);
     byId.set(id, node);
@@ -178,6 +189,7 @@ export async function runSnapshot(tx: WorkspaceTx, runId: string): Promise<RunSn
       graph: run.graph,
       plan: run.plan,
     },
+    facts,
     progress,
     etaMs: state === 'running' && etas.length > 0 ? Math.max(...etas) : null,
     summary: summaryOf(nodes, state, plan),
@@ -208,10 +220,11 @@ function nodeRow(at: {
   total: number | null;
   settled: Counted | undefined;
   live: Live | undefined;
-  problem: { state: string; error: unknown; reason: string | null; cause: string | null } | undefined;
-  samples: { path: number[]; outputs: unknown; facts: unknown; reason: string | null }[];
+  strand: StrandFacts | null;
+  before: string[];
+  problem: Sampled | undefined;
+  samples: Sampled[];
   origin: NodeRow | undefined;
-  plan: PlanShape;
   now: Date;
 }): NodeRow {
   const { settled, live } = at;
@@ -239,7 +252,6 @@ function nodeRow(at: {
     state === 'running' && progress !== null && progress > 0.03 && elapsedMs !== null
       ? Math.round((elapsedMs * (1 - progress)) / progress)
       : null;
-  const reason = live?.reason ?? reasonOf(at, state);
   return {
     nodeId: at.id,
     state,
@@ -247,7 +259,10 @@ function nodeRow(at: {
     progress: progress === null ? null : Math.min(1, Math.max(0, progress)),
     etaMs,
     note: live?.note ?? null,
-    reason,
+    strand: at.strand,
+    step: tellingStep(at, state),
+    before: at.before,
+    isEmpty: at.total === 0,
     error: counts.failed > 0 ? ((at.problem?.error as ErrorRow | null) ?? null) : null,
     facts: counts.total === 1 || counts.total === null ? ((at.samples[0]?.facts as Fact[] | undefined) ?? []) : [],
     elapsedMs,
@@ -260,21 +275,41 @@ function nodeRow(at: {
 
 type NodeSources = Parameters<typeof nodeRow>[0];
 
-/** Why a node is in this state, in words; null where nothing needs saying. */
-function reasonOf(at: NodeSources, state: NodeRow['state']): string | null {
+/** The settled step that says most of a node in this state; null where none does. */
+function tellingStep({ problem, samples, origin }: NodeSources, state: NodeRow['state']): StepFacts | null {
   switch (state) {
-    case 'blocked': {
-      const cause = at.problem?.cause?.split('@')[0] ?? at.origin?.nodeId;
-      return `Waits for ${at.plan.nodes[cause ?? '']?.name ?? 'another node'}, which failed.`;
-    }
-    case 'skipped':
-      return at.problem?.reason ?? (at.total === 0 ? 'The list was empty.' : null);
     case 'failed':
+    case 'blocked':
+    case 'skipped':
     case 'cancelled':
-      return at.problem?.reason ?? null;
+      if (problem?.state === state) return stepFacts(problem);
+      if (state !== 'blocked') return null;
+      return { ...stepFacts({ state }), cause: origin?.nodeId ?? null };
+    case 'done':
+    case 'reused': {
+      const sample = samples.find(({ reason }) => reason !== null) ?? samples[0];
+      return sample ? stepFacts(sample) : null;
+    }
+    case 'idle':
+    case 'queued':
+    case 'running':
+    case 'waiting':
+      return null;
     default:
-      return at.samples.find((sample) => sample.reason !== null)?.reason ?? null;
+      return state satisfies never;
   }
+}
+
+/** Names of the nodes that this one reads from and that are not done. */
+function beforeOf(plan: PlanShape, id: string, byId: Map<string, NodeRow>): string[] {
+  const { reads = [], frame } = plan.nodes[id]!;
+  const names = new Set<string>();
+  for (const { node } of [...reads, ...frame]) {
+    const state = byId.get(node)?.state;
+    if (state === 'idle' || state === 'queued' || state === 'running' || state === 'waiting')
+      names.add(plan.nodes[node]?.name ?? node);
+  }
+  return [...names];
 }
 
 function stateOf(

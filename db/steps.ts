@@ -1,5 +1,6 @@
 /** Steps of a run for screens and downloads: settled ones from their rows, the others from their strands. */
 import { sql } from 'kysely';
+import { type StrandFacts, strandsAt } from './explain.ts';
 import type { StoredValue } from './values.ts';
 import type { WorkspaceTx } from './workspace.ts';
 
@@ -31,7 +32,39 @@ export type StepRow = {
   reused: { runId: string | null; runNumber: number | null } | null;
   /** Ports on which a person's correction stands. */
   overridden: string[];
+  /** Of one that is not settled. */
+  strand: StrandFacts | null;
 };
+
+/** What a settled step's state is explained by. */
+export type StepFacts = {
+  state: string;
+  reason: string | null;
+  cause: string | null;
+  error: ErrorRow | null;
+  isReused: boolean;
+  reusedNumber: number | null;
+  isCorrected: boolean;
+};
+export function stepFacts(row: {
+  state: string;
+  reason?: string | null;
+  cause?: string | null;
+  error?: unknown;
+  made?: unknown;
+  reused_run?: string | null;
+  reused_number?: number | null;
+}): StepFacts {
+  return {
+    state: row.state,
+    reason: row.reason ?? null,
+    cause: row.cause ?? null,
+    error: (row.error ?? null) as ErrorRow | null,
+    isReused: typeof row.reused_run === 'string',
+    reusedNumber: row.reused_number ?? null,
+    isCorrected: Object.keys(row.made ?? {}).length > 0,
+  };
+}
 
 const STEP_COLUMNS = sql`
   node, path, state, attempt, began_at, ended_at, reason, error, cause, facts, inputs, outputs, made, reused_run, reused_number`;
@@ -72,14 +105,17 @@ export async function listSteps(
       union all
       select node, case when lo is null then prefix else prefix || i end, case state when 'ready' then 'queued' when 'leased' then 'running' else state end,
              attempts, leased_at, null,
-             coalesce(reason, case when state = 'ready' then lane_reason(lane, (select living_lanes())) end), null, null, '[]', '{}', '{}', '{}', null, null, progress, note
+             reason, null, null, '[]', '{}', '{}', '{}', null, null, progress, note
         from strand left join lateral generate_series(lo, hi) i on lo is not null
        where run_id = ${runId} and node = ${nodeId}) both_kinds
      where (${after === null} or path > ${after ?? []}::int[])
        and (${options.path === undefined} or path = ${[...(options.path ?? [])]}::int[])
      order by path limit ${limit + 1}`.execute(tx);
   const page = rows.slice(0, limit);
-  return { items: page.map(stepRow), next: rows.length > limit ? page.at(-1)!.path.join('.') : null };
+  const live = page.filter(({ ended_at, state }) => ended_at === null && !SETTLED.has(state)).map(({ path }) => path);
+  const strands = await strandsAt(tx, runId, nodeId, live);
+  const items = page.map((row) => stepRow(row, strands.get(`${nodeId}@${row.path.join('.')}`) ?? null));
+  return { items, next: rows.length > limit ? page.at(-1)!.path.join('.') : null };
 }
 
 export async function getStep(
@@ -91,7 +127,9 @@ export async function getStep(
   return (await listSteps(tx, runId, nodeId, { path, limit: 1 })).items[0];
 }
 
-function stepRow(row: StepSelected): StepRow {
+const SETTLED: ReadonlySet<string> = new Set(['done', 'failed', 'blocked', 'skipped', 'cancelled']);
+
+function stepRow(row: StepSelected, strand: StrandFacts | null): StepRow {
   const made = row.made as Record<string, StoredValue>;
   const isLive = row.state === 'running' || row.state === 'waiting' || row.state === 'queued';
   const elapsedMs = row.began_at ? row.now.getTime() - row.began_at.getTime() : null;
@@ -116,6 +154,7 @@ function stepRow(row: StepSelected): StepRow {
     outputs: row.outputs as Record<string, StoredValue>,
     reused: row.reused_run === null ? null : { runId: row.reused_run, runNumber: row.reused_number },
     overridden: Object.keys(made),
+    strand,
   };
 }
 

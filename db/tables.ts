@@ -45,6 +45,9 @@ export type Tables = {
     attribution: OrNull<string>;
     is_internal: Generated<boolean>;
     created_at: Instant;
+    touched_at: Instant;
+    is_given: Generated<boolean>;
+    names: OrNull<string[]>;
   };
   asset_sidecar: {
     workspace_id: Generated<string>;
@@ -113,6 +116,7 @@ export type Tables = {
     gate: OrNull<string>;
     at_once: OrNull<number>;
     is_held: Generated<boolean>;
+    pruned_at: InstantOrNull;
   };
   worker: {
     id: string;
@@ -192,6 +196,26 @@ export type Tables = {
     ambient: JsonDefault;
     made_at: InstantOrNull;
     used_at: Instant;
+  };
+  /** Of the installation. */
+  tally: {
+    type: string;
+    state: string;
+    count: number;
+    seconds: number;
+    buckets: number[];
+  };
+  retention: {
+    workspace_id: Generated<string>;
+    run_days: OrNull<number>;
+    runs_per_pipeline: OrNull<number>;
+    swept_at: InstantOrNull;
+    swept: JsonOrNull;
+  };
+  /** Of the installation. */
+  asset_gone: {
+    storage_key: string;
+    at: Instant;
   };
   memo: {
     workspace_id: Generated<string>;

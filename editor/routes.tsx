@@ -117,6 +117,18 @@ const members = createRoute({
   component: lazyRouteComponent(() => import('./members/members-page.tsx'), 'MembersPage'),
 });
 
+const operations = createRoute({
+  getParentRoute: () => workspace,
+  path: '/operations',
+  component: lazyRouteComponent(() => import('./operations/operations-page.tsx'), 'OperationsPage'),
+});
+
+const storage = createRoute({
+  getParentRoute: () => workspace,
+  path: '/storage',
+  component: lazyRouteComponent(() => import('./storage/storage-page.tsx'), 'StoragePage'),
+});
+
 const settings = createRoute({
   getParentRoute: () => workspace,
   path: '/settings',
@@ -130,7 +142,20 @@ export const router = createRouter({
     invitation,
     approve,
     pipeline,
-    workspace.addChildren([pipelines, gallery, runs, run, outbox, approvals, recordings, brands, members, settings]),
+    workspace.addChildren([
+      pipelines,
+      gallery,
+      runs,
+      run,
+      outbox,
+      approvals,
+      recordings,
+      brands,
+      members,
+      operations,
+      storage,
+      settings,
+    ]),
   ]),
   defaultPreload: 'intent',
 });

@@ -15,6 +15,8 @@ import type { Asset } from '../nodes/contract.ts';
 /** What the store asks of the database: one workspace's asset rows. Implemented in `db/assets.ts`. */
 export type AssetRows = {
   find(sha256: string): Promise<{ storageKey: string; asset: Asset } | undefined>;
+  /** As `find`, for who is about to refer to it: a sweep leaves it alone. */
+  again(sha256: string): Promise<{ storageKey: string; asset: Asset } | undefined>;
   /** Adds the row, or gives back the one already there (and its storage key). */
   add(row: { storageKey: string; asset: Asset; madeFrom: string[] }): Promise<{ storageKey: string; asset: Asset }>;
 };
@@ -138,7 +140,7 @@ export function assetStore(objects: Objects, rows: AssetRows): AssetStore {
 
   async function putFile(file: string, facts: AssetFacts, madeFrom: string[] = []): Promise<Asset> {
     const [sha256, { size }] = await Promise.all([sha256OfFile(file), stat(file)]);
-    const known = await rows.find(sha256);
+    const known = await rows.again(sha256);
     if (known) {
       await rm(file, { force: true });
       return { ...known.asset, ...facts, asset: sha256, bytes: size };

@@ -32,7 +32,7 @@ export function startChores(options: ChoresOptions): { stop(): Promise<void> } {
     if (isBusy) return;
     isBusy = true;
     current = look(options, stopping.signal)
-      .catch((error: unknown) => options.log('Looking for chores failed.', { error: String(error) }))
+      .catch((error: unknown) => options.log('Looking for chores failed.', { err: error }))
       .finally(() => {
         isBusy = false;
       });

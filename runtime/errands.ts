@@ -74,7 +74,7 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
     if (isBusy || stopping.signal.aborted) return;
     isBusy = true;
     current = drain()
-      .catch((error: unknown) => options.log('Errands stood still.', { error: String(error) })) // looked at again soon
+      .catch((error: unknown) => options.log('Errands stood still.', { err: error })) // looked at again soon
       .finally(() => {
         isBusy = false;
       });
@@ -141,7 +141,7 @@ export async function carryErrand(
       error instanceof CapabilityError
         ? error.error
         : { code: 'INTERNAL', message: 'The file could not be looked at.', hint: null, retry: 'never' };
-    if (!(error instanceof CapabilityError)) options.log('An errand failed.', { error: String(error) });
+    if (!(error instanceof CapabilityError)) options.log('An errand failed.', { err: error });
     await inside((tx) => endErrand(tx, lease, { state: 'failed', error: told }));
   } finally {
     clearInterval(touching);

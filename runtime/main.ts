@@ -11,12 +11,12 @@
  *   SPLICEBOARD_TAGS        what it takes, with commas, as `--tags`: light, media, or tags that nodes ask for (gpu); light
  *                           and media where absent. Without light it starts no runs; without media it looks at no uploads
  *   SPLICEBOARD_DRAIN_SECONDS  what SIGTERM gives to steps that run, before they are handed back: 25 where absent
+ *   SPLICEBOARD_LOG         debug, info, warn or error; warn where absent (runtime/log.ts)
  *   SPLICEBOARD_SANDBOX     layers that must be there, with commas; without them plugins do not run
  */
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
 import { saveCatalogue } from '../db/catalogue.ts';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { requireSchema } from '../db/migrate.ts';
@@ -29,13 +29,15 @@ import { examine, type MachineFacts } from './doctor.ts';
 import { startErrands } from './errands.ts';
 import { NO_FAULTS } from './faults.ts';
 import { createFetcher, egressFrom } from './fetch.ts';
+import { createLog } from './log.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import type { Layer } from './sandbox/spawn.ts';
 import { modelFolder } from './speech/install.ts';
+import { startSweep } from './sweep.ts';
 import { startTriggers } from './triggers/triggers.ts';
 import { startWorker, type Worker } from './worker.ts';
 
-const log = pino({ name: 'worker', level: process.env.SPLICEBOARD_LOG ?? 'warn' }, pino.destination(2));
+const log = createLog();
 
 /** Engines and programs come and go seldom. */
 const LOOK_MS = 60_000;
@@ -163,6 +165,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
   const triggers = !tags.includes('light')
     ? undefined
     : startTriggers({ db, catalogue, fetcher, log: (line, details) => log.warn(details, line) });
+  const sweep = startSweep({ db, objects, log: (line, details) => log.warn(details, line) });
   void lookAround();
   const looking = setInterval(lookAround, LOOK_MS);
   void sweepJobs(assetsDir).catch((error: unknown) => log.warn({ err: error }, 'Old temporary files were left.'));
@@ -170,7 +173,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     worker,
     async close(graceMs) {
       clearInterval(looking);
-      await Promise.all([worker.stop(graceMs), errands?.stop(), chores.stop(), triggers?.stop()]);
+      await Promise.all([worker.stop(graceMs), errands?.stop(), chores.stop(), sweep.stop(), triggers?.stop()]);
       await close();
       await sandbox[Symbol.asyncDispose]();
       await pool.end();

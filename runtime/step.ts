@@ -58,6 +58,7 @@ import { storeOutputs } from './outputs.ts';
 import { declaredKit, isReused, reuseForSeconds, reuseKey } from './reuse.ts';
 import type { Json, Sandbox, SandboxResult } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
+import type { Tally } from './tally.ts';
 import type { Values } from './values.ts';
 import { waitFor } from './waits.ts';
 
@@ -87,6 +88,8 @@ export type StepHost = {
   faults: Faults;
   /** Which runs this worker knows the plan of. */
   known(): string[];
+  /** Counts what was settled. */
+  tally: Tally;
   log(line: string, details: Record<string, unknown>): void;
 };
 
@@ -143,6 +146,8 @@ export type StrandEnd =
 const LOST: StrandEnd = { kind: 'lost' };
 /** Workers that died under one step before it is given up. */
 const DEATHS = 3;
+/** For authors of nodes, on their own machine. */
+const SAYS_NODES = process.env.SPLICEBOARD_LOG_NODES === '1';
 /** A range writes down what it has after this long. */
 const RANGE_MS = 20;
 /** So do light steps in a row that are written together. */
@@ -580,6 +585,7 @@ class StrandWork {
       if (!(await this.#hold.behind) || !(await this.#land())) return LOST;
       const known = this.#host.known();
       const answer = await this.#host.ledger.settle(this.#lease, { ...written, tokens, known });
+      if (answer) this.#count(results);
       return this.#settled(answer, null);
     }
     const { strands, counted } = strandsOf(this.#run.plan, tokens);
@@ -590,6 +596,7 @@ class StrandWork {
     if (ahead && written.troubles === 0 && made.length === 0 && results.length === 1 && this.#gathers()) {
       const { id, token, attempts, deaths } = own;
       const strand = { ...next!, id, token, attempts, deaths, beganAt: ahead.beganAt };
+      this.#count(results); // written a moment later; one that is lost on the way is counted twice
       return {
         kind: 'gathered',
         chained: { strand, run: this.#claimed.run, inputs: inputs!, overrides: [] },
@@ -613,7 +620,10 @@ class StrandWork {
       return {
         kind: 'sent',
         written: answered.then(async (answer) => {
-          if (answer?.chained) await this.#host.faults.at('step.settled');
+          if (answer?.chained) {
+            this.#count(results);
+            await this.#host.faults.at('step.settled');
+          }
           return Boolean(answer?.chained);
         }),
         chained: { strand, run: this.#claimed.run, inputs: inputs!, overrides: [] },
@@ -626,6 +636,7 @@ class StrandWork {
     } finally {
       if (!answer?.chained) ahead?.drop();
     }
+    if (answer) this.#count(results);
     const chained = answer?.chained ?? null;
     if (chained === null || !isTaken(chained)) return this.#settled(answer, chained);
     const { strand, overrides } = chained;
@@ -636,6 +647,36 @@ class StrandWork {
       overrides,
     };
     return this.#settled(answer, claimed, ahead);
+  }
+
+  /** A range's time is shared among its items. */
+  #count(results: readonly Result[]): void {
+    const seconds = (performance.now() - this.#createdAt) / 1000 / results.length;
+    for (const { row } of results) {
+      this.#host.tally.add(this.#node.type, row.reused_run ? 'reused' : row.state, seconds);
+      if (row.state === 'failed') {
+        const { code } = row.error as ErrorJson;
+        this.#host.log('A step failed.', { ...this.#ids(row.path), code });
+      }
+    }
+  }
+
+  #ids(path: Path): Record<string, unknown> {
+    const { run, strand } = this.#claimed;
+    const step = stepKey(this.#node.id, path);
+    return {
+      runId: run.id,
+      run: run.number,
+      step,
+      type: this.#node.type,
+      attempt: strand.attempts,
+      worker: this.#lease.worker,
+    };
+  }
+
+  /** What a node writes may hold anything. */
+  #say(path: Path, line: string): void {
+    if (SAYS_NODES) this.#host.log('A node wrote a line.', { ...this.#ids(path), line });
   }
 
   /** What went wrong once under this lease is written step by step, so that it is known which one it was. */
@@ -896,7 +937,7 @@ class StrandWork {
       onEvent: (event) => {
         if (event.kind === 'progress') progress(event.fraction, event.note);
         else if (event.kind === 'fact') facts.set(event.name, event.value);
-        else this.#host.log(event.line, { run: run.number, node: this.#node.id, path: item.path });
+        else this.#say(item.path, event.line);
       },
       signal,
     });
@@ -940,7 +981,7 @@ class StrandWork {
       assets: this.#stores.assets,
       signal,
       progress,
-      log: (line) => this.#host.log(line, { run: run.number, node: this.#node.id, path }),
+      log: (line) => this.#say(path, line),
     };
   }
 

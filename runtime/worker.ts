@@ -14,6 +14,7 @@ import os from 'node:os';
 import { Logger, type Runner, run as startRunner } from 'graphile-worker';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.ts';
+import { addTally } from '../db/metrics.ts';
 import { createWriter } from '../db/writer.ts';
 import type { BrandKit } from '../nodes/contract.ts';
 import { localObjects, type Objects } from './assets.ts';
@@ -21,6 +22,7 @@ import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
 import { type Ahead, type Carried, carryStrand, type RunPlan, type StepHost, type StrandHold } from './step.ts';
+import { createTally } from './tally.ts';
 import { workspaceStores } from './values.ts';
 
 export type WorkerOptions = Pick<
@@ -57,6 +59,8 @@ const LIGHT_SLOTS = 16;
 const FILL_MS = 4;
 const ANNOUNCE_BURST = 8;
 const PROGRESS_MS = 400;
+/** What a kill -9 leaves uncounted. */
+const TALLY_MS = 5_000;
 /** Half the processors, but two where there are two: while one step decodes on one processor, another encodes. */
 const mediaSlots = (processors: number) => Math.min(processors, Math.max(2, Math.floor(processors / 2)));
 
@@ -68,6 +72,7 @@ const WRITERS = 2;
 /** Settlements of one chain whose answers have not come. */
 const MOST_BEHIND = 4;
 const IDS = 256;
+const MEMORY_STEP = 16 * 1024 * 1024;
 const KNOWN_RUNS = 100;
 const KEPT_STORES = 8;
 
@@ -96,8 +101,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let life: Life;
   let lastBeat = 0;
 
+  const tally = createTally();
   const host: StepHost = {
     ...options,
+    tally,
     ledger,
     db,
     stores(workspaceId) {
@@ -113,7 +120,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // ---------------------------------------------------------------- life
 
   let described = '';
-  const factsNow = () => ({ pid: process.pid, ...options.facts?.() });
+  const factsNow = () => ({
+    pid: process.pid,
+    slots: Object.fromEntries(tags.map((tag) => [tag, slotsOf(tag)])),
+    // in large steps: it is written down when it changes
+    memoryBytes: Math.round(process.memoryUsage.rss() / MEMORY_STEP) * MEMORY_STEP,
+    ...options.facts?.(),
+  });
   const isLive = () => performance.now() - lastBeat < LIVE_MS;
   const dropAll = () => {
     for (const { abort } of held.values()) abort.abort();
@@ -131,7 +144,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           for (const lane of Object.values(lanes)) lane.ask();
         },
         lost(error) {
-          options.log('The worker lost its database connection.', { error: error.message });
+          options.log('The worker lost its database connection.', { err: error });
           lastBeat = 0;
           dropAll();
           if (!isStopping) void beginAgain();
@@ -218,7 +231,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           if (found.length === room) wanted = true; // there may be more
         }
       } catch (error) {
-        options.log('A claim failed.', { lane: name, error: String(error) }); // looked at again within a second
+        options.log('A claim failed.', { lane: name, err: error }); // looked at again within a second
       } finally {
         isClaiming = false;
         rested();
@@ -411,9 +424,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   async function failed(claimed: Claimed, error: unknown): Promise<void> {
     options.log('A step failed on our side.', {
+      runId: claimed.run.id,
       run: claimed.run.number,
-      node: claimed.strand.node,
-      error: String((error as Error)?.stack ?? error),
+      step: `${claimed.strand.node}@${claimed.strand.prefix.join('.')}`,
+      attempt: claimed.strand.attempts,
+      worker: life.id,
+      err: error,
     });
     await giveBack(claimed, error);
   }
@@ -425,7 +441,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         for (const runId of runIds) changed.add(runId);
         if (runIds.length > 0) for (const lane of Object.values(lanes)) lane.poke();
       },
-      (error) => options.log('A held run was not let go.', { error: String(error) }), // tried again within a second
+      (error) => options.log('A held run was not let go.', { err: error }), // tried again within a second
     );
   }
 
@@ -482,7 +498,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   /** An end that somebody waits for does not wait for the next turn. */
   function announceSoon(): void {
-    announce().catch((error) => options.log('The announcement failed.', { error: String(error) }));
+    announce().catch((error) => options.log('The announcement failed.', { err: error }));
   }
 
   async function report(): Promise<void> {
@@ -498,6 +514,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     for (const [workspaceId, reports] of byWorkspace) await ledger.progress(workspaceId, reports);
   }
 
+  async function writeTally(): Promise<void> {
+    const counted = tally.take();
+    try {
+      await addTally(db, counted);
+    } catch (error) {
+      tally.keep(counted);
+      throw error;
+    }
+  }
+
   /** Runs `work` again and again, never twice at once; a failure is said and the next turn comes all the same. */
   function every(ms: number, what: string, work: () => Promise<void>): { end(): Promise<void> } {
     let current: Promise<void> = Promise.resolve();
@@ -507,7 +533,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       isBusy = true;
       current = work()
         .catch((error) => {
-          if (!isStopping) options.log(`${what} failed.`, { error: String(error) });
+          if (!isStopping) options.log(`${what} failed.`, { err: error });
         })
         .finally(() => {
           isBusy = false;
@@ -542,6 +568,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     every(BEAT_MS, 'The reaper', look),
     every(ANNOUNCE_MS, 'The announcement', announce),
     every(PROGRESS_MS, 'The progress report', report),
+    every(TALLY_MS, 'The tally', writeTally),
   ];
   await look();
   for (const lane of Object.values(lanes)) lane.poke();
@@ -559,6 +586,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await rest;
       clearTimeout(timer);
       await Promise.all(turns.map((turn) => turn.end()));
+      await writeTally().catch(() => {}); // figures only
       await announce().catch(() => {}); // whoever listens looks every 2 s anyway
       await life.end();
       await Promise.all([pool.end(), queuePool.end(), ...writers.map((writer) => writer.end())]);

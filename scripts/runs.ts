@@ -93,13 +93,13 @@ export async function stepsOf(client: Client, run: RunView): Promise<StepResult[
             : output.value;
           outputs[port] = whole as Json;
         }
-        const { state, reason, error, facts } = step;
+        const { state, explanation, error, facts } = step;
         results.push({
           node: name,
           type,
           path: step.path,
           state,
-          reason,
+          reason: explanation.text,
           error: error as Json,
           facts: facts as StepResult['facts'],
           outputs,

@@ -5,6 +5,7 @@ import type { MemberRole } from '../db/accounts.ts';
 import type { Database } from '../db/connect.ts';
 import type { AssetStore } from '../runtime/assets.ts';
 import type { SealKey } from '../runtime/seal.ts';
+import type { Disk } from './disk.ts';
 import type { NodeTypes } from './node-types.ts';
 import type { RunHub } from './run-hub.ts';
 import type { Auth } from './session.ts';
@@ -16,9 +17,13 @@ export type Services = {
   /** Role `app`, for what is not a tenant's: workers, node types. */
   appPool: pg.Pool;
   authPool: pg.Pool;
+  /** Role `metrics`: counts over all workspaces. */
+  metricsPool: pg.Pool;
   auth: Auth;
   sealKey: SealKey;
   dataDir: string;
+  /** How much room its disk has. */
+  disk(): Promise<Disk>;
   version: string;
   /** Where people reach this installation; the local address where no public one is set. */
   url: string;

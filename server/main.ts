@@ -21,8 +21,11 @@ import { inWorkspace } from '../db/workspace.ts';
 import { assetStore, objectsFrom } from '../runtime/assets.ts';
 import { loadSealKey, type SealKey } from '../runtime/seal.ts';
 import type { Authorize, Services } from './deps.ts';
+import { diskOf } from './disk.ts';
 import { registerHooks } from './hooks.ts';
+import { log } from './log.ts';
 import { registerMedia } from './media.ts';
+import { registerMetrics } from './metrics.ts';
 import { nodeTypes } from './node-types.ts';
 import { Problem, toProblem } from './problem.ts';
 import { appRouter } from './router.ts';
@@ -79,13 +82,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   app.setErrorHandler((error, request, reply) => {
     const { status, problem } = toProblem(error);
-    if (status >= 500 && status !== 503) console.error(`${request.method} ${request.url.split('?')[0]}:`, error);
+    if (status >= 500 && status !== 503) {
+      log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'A request failed.');
+    }
     return reply.code(status).header('cache-control', 'no-store').send({ problem });
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'same-origin');
     const refused = insecureHost(request.headers.host, services.publicUrl, allowHttp);
-    if (refused !== null && request.url !== '/healthz') throw new Problem('FORBIDDEN', 'ADDRESS_REFUSED', refused);
+    // probes and collectors ask each server by its own address; they carry no cookie
+    const isProbe = request.url === '/healthz' || request.url === '/metrics';
+    if (refused !== null && !isProbe) throw new Problem('FORBIDDEN', 'ADDRESS_REFUSED', refused);
     const changes = !['GET', 'HEAD', 'OPTIONS'].includes(request.method);
     // a webhook is for everybody who knows its address: no cookie of ours means anything there
     const isHook = request.url.startsWith('/hooks/');
@@ -106,7 +113,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         reply: res,
       }),
       onError({ error, path: procedure }: { error: Error; path?: string }) {
-        if (toProblem(error).status >= 500) console.error(`${procedure}:`, error.cause ?? error);
+        if (toProblem(error).status >= 500) log.error({ err: error.cause ?? error, procedure }, 'A call failed.');
       },
     },
   });
@@ -116,6 +123,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   registerWaits(app, services);
   await registerHooks(app, services);
   registerHealth(app, services);
+  registerMetrics(app, services);
   await registerEditor(app, options.editorDir);
 
   await app.listen({ host: options.host, port: options.port });
@@ -128,6 +136,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await app.close();
       await services.db.destroy();
       await services.authPool.end();
+      await services.metricsPool.end();
     },
   };
 }
@@ -154,9 +163,11 @@ async function createServices(options: ServerOptions): Promise<Services> {
     db,
     appPool,
     authPool: pool,
+    metricsPool: createPool(options.databaseUrl, 'metrics', { max: 2, name: 'metrics' }),
     auth: createAuth({ pool, secret: secretOf(sealKey, 'sessions'), origins: originsOf(options) }),
     sealKey,
     dataDir: options.dataDir,
+    disk: () => diskOf(options.dataDir),
     version: options.version,
     url: `http://localhost:${options.port}`,
     publicUrl,

@@ -1,10 +1,12 @@
 /** All procedures, by noun. `AppRouter` is the editor's door: a type, nothing of it is bundled. */
 import { effects } from './effects.ts';
 import { engines, speech } from './engines.ts';
+import { operations } from './operations.ts';
 import { pipelines } from './pipelines.ts';
 import { runs } from './runs.ts';
 import { assets, catalogue, health, settings, templates } from './settings.ts';
 import { showcase } from './showcase/router.ts';
+import { storage } from './storage.ts';
 import { triggers } from './triggers.ts';
 import { router } from './trpc.ts';
 import { waits } from './waits.ts';
@@ -29,6 +31,8 @@ export const appRouter = router({
   showcase,
   waits,
   effects,
+  operations,
+  storage,
   health,
 });
 export type AppRouter = typeof appRouter;

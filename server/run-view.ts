@@ -3,6 +3,7 @@
  * Shapes are stated once here, as schemas; the editor takes their types from the router.
  */
 import * as z from 'zod';
+import type { RunFacts } from '../db/explain.ts';
 import type { NodeRow, RunSnapshot } from '../db/run-view.ts';
 import type { RunListing } from '../db/runs.ts';
 import type { StepRow } from '../db/steps.ts';
@@ -10,6 +11,7 @@ import type { StoredValue } from '../db/values.ts';
 import { ErrorJson, type ManifestJson, type PortType } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
+import { Explanation, explain, reasonOf } from './explain.ts';
 import { outcomeOf } from './run-outcome.ts';
 
 const RunStateView = z.enum(['running', 'succeeded', 'problems', 'cancelled', 'stopped', 'failed']);
@@ -82,7 +84,9 @@ export const NodeView = z.object({
   progress: z.number().nullable(),
   etaMs: z.number().nullable(),
   note: z.string().nullable(),
+  /** The explanation, where there is more to say than its state does: for a card. */
   reason: z.string().nullable(),
+  explanation: Explanation,
   error: ErrorJson.nullable(),
   facts: z.array(FactView),
   preview: PreviewView.nullable(),
@@ -122,7 +126,7 @@ export const StepView = z.object({
   progress: z.number().nullable(),
   note: z.string().nullable(),
   etaMs: z.number().nullable(),
-  reason: z.string().nullable(),
+  explanation: Explanation,
   error: ErrorJson.nullable(),
   cause: z.string().nullable(),
   facts: z.array(FactView),
@@ -172,15 +176,30 @@ export function runView(snapshot: RunSnapshot, manifests: Manifests, names: Name
     etaMs: snapshot.etaMs,
     summary: snapshot.summary,
     graph,
-    nodes: snapshot.nodes.map((node) => nodeView(node, own.get(node.nodeId))),
+    nodes: snapshot.nodes.map((node) =>
+      nodeView(node, own.get(node.nodeId), { run: snapshot.facts, nameOf: nameIn(graph) }),
+    ),
   };
-  return { ...view, summary: outcomeOf(view, manifests) };
+  // while nothing works: what the first of them waits for
+  const isAtWork = view.nodes.some(({ state }) => state === 'running');
+  const asleep = isAtWork ? undefined : view.nodes.find(({ state }) => state === 'waiting' || state === 'queued');
+  const summary = asleep ? asleep.explanation.text : view.summary;
+  return { ...view, summary: outcomeOf({ ...view, summary }, manifests) };
 }
 
-function nodeView(row: NodeRow, manifest: ManifestJson | undefined): NodeView {
-  const { samples, ...rest } = row;
+/** What an explanation needs beside the step. */
+export type Around = { run: RunFacts; nameOf(nodeId: string): string | undefined };
+export const nameIn = (graph: Graph) => (nodeId: string) => graph.nodes.find(({ id }) => id === nodeId)?.name;
+
+export const explainNode = ({ strand, step, before, isEmpty }: NodeRow, around: Around): Explanation =>
+  explain({ ...around, strand, step, before, isEmpty });
+
+function nodeView(row: NodeRow, manifest: ManifestJson | undefined, around: Around): NodeView {
+  const { samples, strand, step, before, isEmpty, ...rest } = row;
   const finished = row.counts.done + row.counts.reused;
-  return { ...rest, preview: manifest ? previewOf(samples, manifest, finished) : null };
+  const explanation = explainNode(row, around);
+  const preview = manifest ? previewOf(samples, manifest, finished) : null;
+  return { ...rest, explanation, reason: reasonOf(explanation), preview };
 }
 
 const known = (stored: StoredValue): unknown => (stored.value !== undefined ? stored.value : stored.preview);
@@ -316,10 +335,20 @@ function transcriptFacts(value: unknown): Pick<PreviewView, 'speakers' | 'turns'
   return { speakers, turns: turns.slice(0, 200) };
 }
 
-export function stepView(row: StepRow, manifest: ManifestJson | undefined): StepView {
-  const { inputs: _inputs, overridden, reused, outputs, ...rest } = row;
+export function stepView(row: StepRow, manifest: ManifestJson | undefined, around: Around): StepView {
+  const { inputs: _inputs, overridden, reused, outputs, reason, strand, ...rest } = row;
+  const step = {
+    state: row.state === 'reused' ? 'done' : row.state,
+    reason,
+    cause: row.cause,
+    error: row.error,
+    isReused: reused !== null,
+    reusedNumber: reused?.runNumber ?? null,
+    isCorrected: overridden.length > 0,
+  };
   return {
     ...rest,
+    explanation: explain({ ...around, strand, step, before: [], isEmpty: false }),
     overridden: overridden.length > 0,
     reused: reused && { runNumber: reused.runNumber },
     outputs: Object.fromEntries(

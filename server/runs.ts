@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { audit, usersById } from '../db/accounts.ts';
 import { clearOverride, retrySteps, setOverride } from '../db/again.ts';
 import { getBrand } from '../db/brands.ts';
+import { runFacts } from '../db/explain.ts';
 import { getPipeline, pipelineVersion } from '../db/pipelines.ts';
 import { type RunSnapshot, runSnapshot } from '../db/run-view.ts';
 import { cancelRun, latestFor, listRuns, numbersWithin, startRun } from '../db/runs.ts';
@@ -19,8 +20,20 @@ import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { partOf, SAMPLE_BYTES, type Sampled, shortened } from '../runtime/graph/sample.ts';
 import { type RunTrigger, sampleFor } from '../runtime/graph/triggers.ts';
 import type { Services } from './deps.ts';
+import type { Explanation } from './explain.ts';
 import { notFound, Problem } from './problem.ts';
-import { type Manifests, type RunEvent, RunRow, RunView, runRow, runView, StepView, stepView } from './run-view.ts';
+import {
+  type Around,
+  type Manifests,
+  nameIn,
+  type RunEvent,
+  RunRow,
+  RunView,
+  runRow,
+  runView,
+  StepView,
+  stepView,
+} from './run-view.ts';
 import { checkAgain, type Member, memberProcedure, router, runProcedure } from './trpc.ts';
 
 export const RULES = { dependentsOf, rebuild, isTrouble } as Parameters<typeof retrySteps>[2];
@@ -48,55 +61,66 @@ async function viewOf(services: Services, snapshot: RunSnapshot, tx: WorkspaceTx
   const users = await usersById(services.authPool, by === null ? [] : [by]);
   const names = new Map([...users].map(([id, user]) => [id, user.name]));
   const view = runView(snapshot, await manifestsOf(services), names);
-  const told = await discretion(
-    tx,
-    member,
-    view.nodes.map((node) => node.reason),
-  );
-  return { ...view, nodes: view.nodes.map((node) => ({ ...node, reason: told.text(node.reason) })) };
+  const told = await discretion(tx, member, [view.summary, ...view.nodes.map((node) => node.explanation.text)]);
+  const nodes = view.nodes.map((node) => ({
+    ...node,
+    reason: told.text(node.reason),
+    explanation: told.explanation(node.explanation),
+  }));
+  return { ...view, summary: told.text(view.summary) ?? '', nodes };
 }
 
-const RUN_NUMBER = /\brun (\d+)\b/g;
+const RUN_NUMBER = /\brun (\d+)\b/gi;
 
 /**
  * Which run a result was reused from is told to those who may see that run. `texts` are reasons; gives back a function
  * that reads them accordingly.
  */
-async function discretion(
+export async function discretion(
   tx: WorkspaceTx,
   member: Member,
   texts: readonly (string | null)[],
   numbers: readonly (number | null | undefined)[] = [],
-): Promise<{ text(reason: string | null): string | null; number(run: number | null): number | null }> {
-  if (member.brands === null) return { text: (reason) => reason, number: (run) => run };
+): Promise<{
+  text(reason: string | null): string | null;
+  number(run: number | null): number | null;
+  explanation(of: Explanation): Explanation;
+}> {
+  if (member.brands === null) return { text: (reason) => reason, number: (run) => run, explanation: (of) => of };
   const named = new Set([
     ...texts.flatMap((text) => [...(text ?? '').matchAll(RUN_NUMBER)].map((match) => Number(match[1]))),
     ...numbers.filter((number) => typeof number === 'number'),
   ]);
   const seen = await numbersWithin(tx, [...named], member.brands);
+  const discreet = (text: string) =>
+    text.replace(RUN_NUMBER, (all, run) => (seen.has(Number(run)) ? all : 'another run'));
   return {
-    text: (reason) =>
-      reason === null ? null : reason.replace(RUN_NUMBER, (all, run) => (seen.has(Number(run)) ? all : 'another run')),
+    text: (reason) => (reason === null ? null : discreet(reason)),
     number: (run) => (run !== null && seen.has(run) ? run : null),
+    explanation(of) {
+      const text = discreet(of.text);
+      return { ...of, text, act: text !== of.text && of.act?.kind === 'run' ? null : of.act };
+    },
   };
 }
 
-/** The manifest of one node of a run with the ports it really has, by the run's own graph. */
-async function manifestIn(
+/** A node's manifest with the ports it really has, by the run's own graph, and what explains its steps. */
+async function nodeIn(
   services: Services,
   tx: WorkspaceTx,
   runId: string,
   nodeId: string,
-): Promise<ManifestJson | undefined> {
-  const row = await tx.selectFrom('run').select('graph').where('id', '=', runId).executeTakeFirst();
-  const graph = Graph.safeParse(row?.graph);
-  return graph.data && resolveNodes(graph.data, await manifestsOf(services)).get(nodeId);
+): Promise<{ manifest: ManifestJson | undefined; around: Around }> {
+  const row = await tx.selectFrom('run').select('graph').where('id', '=', runId).executeTakeFirstOrThrow();
+  const graph = Graph.parse(row.graph);
+  const manifest = resolveNodes(graph, await manifestsOf(services)).get(nodeId);
+  return { manifest, around: { run: (await runFacts(tx, runId))!, nameOf: nameIn(graph) } };
 }
 
 function discreetly(step: StepView, told: Awaited<ReturnType<typeof discretion>>): StepView {
   return {
     ...step,
-    reason: told.text(step.reason),
+    explanation: told.explanation(step.explanation),
     reused: step.reused && { runNumber: told.number(step.reused.runNumber) },
   };
 }
@@ -272,18 +296,19 @@ export const runs = router({
     .output(z.object({ items: z.array(StepView), next: z.string().nullable() }))
     .query(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
-        const manifest = await manifestIn(ctx.services, tx, input.runId, input.nodeId);
+        const { manifest, around } = await nodeIn(ctx.services, tx, input.runId, input.nodeId);
         const page = await listSteps(tx, input.runId, input.nodeId, {
           ...(input.cursor ? { cursor: input.cursor } : {}),
           ...(input.limit ? { limit: input.limit } : {}),
         });
+        const items = page.items.map((row) => stepView(row, manifest, around));
         const told = await discretion(
           tx,
           ctx.member,
-          page.items.map((row) => row.reason),
-          page.items.map((row) => row.reused?.runNumber),
+          items.map(({ explanation }) => explanation.text),
+          items.map(({ reused }) => reused?.runNumber),
         );
-        return { items: page.items.map((row) => discreetly(stepView(row, manifest), told)), next: page.next };
+        return { items: items.map((item) => discreetly(item, told)), next: page.next };
       }),
     ),
 
@@ -294,8 +319,10 @@ export const runs = router({
       ctx.inWorkspace(async (tx) => {
         const row = await getStep(tx, input.runId, input.nodeId, input.path);
         if (!row) throw notFound('This step');
-        const told = await discretion(tx, ctx.member, [row.reason], [row.reused?.runNumber]);
-        return discreetly(stepView(row, await manifestIn(ctx.services, tx, input.runId, input.nodeId)), told);
+        const { manifest, around } = await nodeIn(ctx.services, tx, input.runId, input.nodeId);
+        const step = stepView(row, manifest, around);
+        const told = await discretion(tx, ctx.member, [step.explanation.text], [step.reused?.runNumber]);
+        return discreetly(step, told);
       }),
     ),
 
@@ -378,7 +405,9 @@ export const runs = router({
     .output(z.object({ cancelled: z.boolean() }))
     .mutation(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
-        const cancelled = await cancelRun(tx, input.runId, 'Cancelled by a person.');
+        const { userId } = ctx.member;
+        const name = (await usersById(ctx.services.authPool, [userId])).get(userId)?.name;
+        const cancelled = await cancelRun(tx, input.runId, `Cancelled by ${name ?? 'a person'}.`);
         if (cancelled) await audit(tx, ctx.member.userId, 'run.cancel', { run: input.runId });
         return { cancelled };
       }),
@@ -411,7 +440,7 @@ export const runs = router({
     .output(z.object({}))
     .mutation(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
-        const manifest = await manifestIn(ctx.services, tx, input.runId, input.nodeId);
+        const manifest = (await nodeIn(ctx.services, tx, input.runId, input.nodeId)).manifest;
         const declared =
           manifest && Object.hasOwn(manifest.outputs, input.port) ? manifest.outputs[input.port]! : undefined;
         if (!declared) throw notFound('This output');

@@ -1,5 +1,4 @@
 /** Node types, templates, assets, keys of services, speech engines, and what this installation lacks. */
-import { statfs } from 'node:fs/promises';
 import * as z from 'zod';
 import { audit, listKeys, removeKey, setKey } from '../db/accounts.ts';
 import { assetFacts, listAssets, removeAsset } from '../db/assets.ts';
@@ -8,6 +7,7 @@ import { livingWorkers } from '../db/ledger.ts';
 import { Asset, ManifestJson } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
 import { seal } from '../runtime/seal.ts';
+import { roomIn } from './disk.ts';
 import { notFound } from './problem.ts';
 import { memberProcedure, router } from './trpc.ts';
 
@@ -150,6 +150,8 @@ const WorkerFacts = z.object({
   /** What confines the sandbox's processes, and what could not be applied. */
   sandbox: z.json().optional(),
   sandboxPids: z.array(z.number()).optional(),
+  /** Places by lane. */
+  slots: z.record(z.string(), z.number()).optional(),
   checks: z
     .array(
       z.object({
@@ -166,7 +168,7 @@ export type WorkerFacts = z.infer<typeof WorkerFacts>;
 
 export const factsOf = (facts: unknown): WorkerFacts => WorkerFacts.safeParse(facts).data ?? {};
 
-const LOW_DISK_BYTES = 5 * 1024 ** 3;
+const ROOM_COST = { ok: null, low: 'Long recordings may not fit.', full: 'New uploads are refused.' };
 
 export const health = router({
   /** Everything this installation could have, what is missing, and what each missing thing costs. */
@@ -185,8 +187,7 @@ export const health = router({
     .query(async ({ ctx }) => {
       const { services } = ctx;
       const workers = await livingWorkers(services.appPool);
-      const { bavail, bsize } = await statfs(services.dataDir);
-      const free = bavail * bsize;
+      const room = roomIn(await services.disk());
       const version = await serverVersion(services.appPool);
       const keys = await ctx.inWorkspace((tx) => listKeys(tx));
       const checks = workers.map((worker) => factsOf(worker.facts).checks ?? [])[0] ?? [];
@@ -201,10 +202,11 @@ export const health = router({
         },
         {
           name: 'Disk',
-          state: free > LOW_DISK_BYTES ? ('ok' as const) : ('warning' as const),
-          detail: `${(free / 1024 ** 3).toFixed(1)} GB free.`,
-          cost: free > LOW_DISK_BYTES ? null : 'Long recordings may not fit.',
-          remedy: free > LOW_DISK_BYTES ? null : 'Free some space, or choose another folder with --data DIR.',
+          state: room.state === 'ok' ? ('ok' as const) : ('warning' as const),
+          detail: `${(room.freeBytes / 1024 ** 3).toFixed(1)} GB free.`,
+          cost: ROOM_COST[room.state],
+          remedy:
+            room.state === 'ok' ? null : 'Free some under Settings, Storage, or choose another folder with --data DIR.',
         },
         {
           name: 'Public address',

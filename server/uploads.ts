@@ -6,17 +6,18 @@
  * asked again.
  * Errors: UPLOAD_INCOMPLETE, UPLOAD_DIGEST, UPLOAD_TYPE, TOO_LARGE, DISK_FULL, NOT_FOUND.
  */
+
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, mkdirSync } from 'node:fs';
-import { link, open, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { link, open, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FileStore } from '@tus/file-store';
 import { Server as TusServer } from '@tus/server';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
-import { addSidecar, findAsset } from '../db/assets.ts';
+import { addSidecar, findAsset, markGiven } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
 import { sendErrand } from '../db/errands.ts';
 import { announceArrival } from '../db/triggers.ts';
@@ -25,13 +26,13 @@ import { inWorkspace } from '../db/workspace.ts';
 import type { Asset } from '../nodes/contract.ts';
 import { SNIFF_BYTES, sniff } from '../runtime/sniff.ts';
 import type { Authorize, Services } from './deps.ts';
+import { roomIn } from './disk.ts';
+import { log } from './log.ts';
 import { notFound, Problem, toProblem } from './problem.ts';
 import { callerOf } from './session.ts';
 
 /** The largest recording; SPLICEBOARD_UPLOAD_GB changes it. */
 const MOST_BYTES = Number(process.env.SPLICEBOARD_UPLOAD_GB ?? 10) * 1024 ** 3;
-/** Kept free: the database on the same disk must never stand still. */
-const SPARE_BYTES = 512 * 1024 ** 2;
 const EXPIRES_MS = 24 * 3_600_000;
 /** What a request has in hand now is younger. */
 const IN_HAND_MS = 3_600_000;
@@ -67,14 +68,14 @@ export function registerUploads(app: FastifyInstance, services: Services, author
       const caller = callers.getStore();
       if (!caller || workspaceId !== caller.workspaceId) throw refusal(notFound('This workspace'));
       const bytes = upload.size ?? 0;
-      const { bavail, bsize } = await statfs(folder);
-      if (bytes + SPARE_BYTES > bavail * bsize) {
+      const { freeBytes, spareBytes } = roomIn(await services.disk());
+      if (bytes + spareBytes > freeBytes) {
         throw refusal(
           new Problem(
             'PRECONDITION_FAILED',
             'DISK_FULL',
-            `The disk has no room for this file: it needs ${megabytes(bytes)}, ${megabytes(Math.max(0, bavail * bsize - SPARE_BYTES))} are left.`,
-            { hint: 'Free some space, then try again.', retry: 'person' },
+            `The disk has no room for this file: it needs ${megabytes(bytes)}, ${megabytes(Math.max(0, freeBytes - spareBytes))} are left.`,
+            { hint: 'Free some space under Settings, Storage, then try again.', retry: 'person' },
           ),
         );
       }
@@ -200,6 +201,7 @@ export function registerUploads(app: FastifyInstance, services: Services, author
       .putFile(copy, { kind: kind.kind, mime: kind.mime, name: upload.name });
     await inside(async (tx) => {
       if (sidecarOf !== undefined) await addSidecar(tx, sidecarOf, asset.asset, upload.name);
+      await markGiven(tx, asset.asset);
       await finishUpload(tx, id, asset.asset);
       if (asset.kind === 'video' || asset.kind === 'audio') {
         // without a brand it is for all of theirs
@@ -223,7 +225,7 @@ export function registerUploads(app: FastifyInstance, services: Services, author
 
   const sweep = () =>
     void sweepUploads(services.db, folder, new Date()).catch((error: unknown) =>
-      console.error('Old uploads could not be cleared:', error),
+      log.error({ err: error }, 'Old uploads could not be cleared.'),
     );
   sweep();
   const timer = setInterval(sweep, SWEEP_MS);

@@ -8,6 +8,7 @@ import { client } from '../api.ts';
 import { portLabel } from '../canvas/ports.ts';
 import { useEditor } from '../canvas/store.ts';
 import type { RunView, StepView } from '../run-view.ts';
+import { isTelling } from '../runs/explained.tsx';
 import { RetryButton } from '../runs/retry-button.tsx';
 import { stepsKey, useFreshSteps } from '../runs/run-timeline.tsx';
 import { Corrected, OutputValue, titleOf } from '../runs/step-output.tsx';
@@ -164,18 +165,11 @@ const MARKS: Record<string, string> = {
 
 /** Why it came to this: where it was reused from, which engine, what it waits for. */
 function Why({ step }: { step: StepView }) {
-  const words =
-    step.reason ??
-    step.note ??
-    (step.state === 'done'
-      ? step.startedAt && step.endedAt
-        ? `Made in ${duration((Date.parse(step.endedAt) - Date.parse(step.startedAt)) / 1000)}.`
-        : null
-      : step.state === 'reused'
-        ? step.reused?.runNumber
-          ? `Same as run ${step.reused.runNumber}, so reused.`
-          : 'Nothing changed, so reused.'
-        : null);
+  const made =
+    step.startedAt && step.endedAt
+      ? `Made in ${duration((Date.parse(step.endedAt) - Date.parse(step.startedAt)) / 1000)}.`
+      : null;
+  const words = isTelling(step.explanation) ? (step.note ?? step.explanation.text) : made;
   const icon = MARKS[step.state];
   if (!words) return null;
   return (

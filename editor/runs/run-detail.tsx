@@ -212,7 +212,7 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
           {run.version === null ? 'the draft' : `version ${run.version}`}. {duration(seconds)}
           {running ? ' so far' : ''}
           {running && run.etaMs ? `, about ${duration(run.etaMs / 1000)} left` : ''}.
-          {run.summary && !running ? ` ${run.summary}` : ''}
+          {run.summary ? ` ${run.summary}` : ''}
         </p>
         {running && <Bar value={run.progress} of={run.id} label="Progress of the run" className="mt-3 max-w-[480px]" />}
       </div>

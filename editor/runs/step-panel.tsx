@@ -16,6 +16,7 @@ import { bytes, duration, plural } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
 import { StepWait } from '../waits/step-wait.tsx';
+import { Explained, isTelling } from './explained.tsx';
 import { RetryButton } from './retry-button.tsx';
 import { stepsKey, useFreshSteps } from './run-timeline.tsx';
 import { Corrected, OutputValue, outputsOf, type StepOf, titleOf, useOutputValue } from './step-output.tsx';
@@ -33,7 +34,9 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
   const [place, setPlace] = useState(0);
   const box = useRef<HTMLElement>(null);
   // It opens below what was clicked, often out of sight.
-  useEffect(() => box.current?.scrollIntoView({ block: 'nearest', behavior: scrolling() }), []);
+  useEffect(() => {
+    box.current?.scrollIntoView({ block: 'nearest', behavior: scrolling() }); // gives a promise in newer browsers
+  }, []);
   const key = stepsKey(workspaceId, run.id, node.id);
   useFreshSteps(key, view);
   const found = useInfiniteQuery({
@@ -70,16 +73,13 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
         )}
         <IconButton icon="x" label="Close the step" onClick={onClose} />
       </header>
-      {view?.reason && <p className="muted">{view.reason}</p>}
       {found.error && <ErrorOf error={found.error} onRetry={() => found.refetch()} />}
       {found.isPending && (
         <Loading>
           <Skeleton height={120} />
         </Loading>
       )}
-      {found.data && steps.length === 0 && (
-        <p className="muted">{view?.note ?? 'This step has not begun. It waits for those before it.'}</p>
-      )}
+      {found.data && steps.length === 0 && view && <Explained workspaceId={workspaceId} of={view.explanation} />}
       {steps.length > 1 && (
         <nav className="stepnav" aria-label={`Items of ${node.name}`}>
           {steps.map((each, index) => (
@@ -101,14 +101,7 @@ export function StepPanel({ workspaceId, run, node, view, manifest, onClose }: S
         </nav>
       )}
       {step && (
-        <StepDetail
-          key={step.path.join('.')}
-          workspaceId={workspaceId}
-          run={run}
-          nodeId={node.id}
-          step={step}
-          said={view?.reason ?? null}
-        />
+        <StepDetail key={step.path.join('.')} workspaceId={workspaceId} run={run} nodeId={node.id} step={step} />
       )}
     </section>
   );
@@ -133,10 +126,7 @@ function StepMark({ step }: { step: StepView }) {
   return <Icon name={mark.icon} size={14} className={mark.color} label={step.state} />;
 }
 
-/** `said` stands above already. */
-type StepDetailProps = StepOf & { said: string | null };
-
-function StepDetail({ said, ...of }: StepDetailProps) {
+function StepDetail(of: StepOf) {
   const { workspaceId, run, nodeId, step } = of;
   return (
     <div className="grid gap-4">
@@ -151,9 +141,6 @@ function StepDetail({ said, ...of }: StepDetailProps) {
           <span>{duration((new Date(step.endedAt).getTime() - new Date(step.startedAt).getTime()) / 1000)}</span>
         )}
         {step.attempt > 1 && <span>attempt {step.attempt}</span>}
-        {step.reused && (
-          <span>{step.reused.runNumber === null ? 'reused' : `reused from run ${step.reused.runNumber}`}</span>
-        )}
         {step.facts.map(({ name, value }: { name: string; value: string }) => (
           <span key={name}>
             {name} {value}
@@ -161,7 +148,9 @@ function StepDetail({ said, ...of }: StepDetailProps) {
         ))}
       </p>
       {step.note && step.state === 'running' && <p className="muted">{step.note}</p>}
-      {step.reason && step.reason !== said && !said?.startsWith(step.reason) && <p className="muted">{step.reason}</p>}
+      {(isTelling(step.explanation) || step.explanation.act) && (
+        <Explained workspaceId={workspaceId} of={step.explanation} />
+      )}
       {step.error && (
         <ErrorCard
           problem={step.error}

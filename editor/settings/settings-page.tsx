@@ -1,6 +1,6 @@
 /** Settings of a workspace: its name, speech engines, keys of services, API tokens, and what this machine lacks. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useParams } from '@tanstack/react-router';
+import { Link, useParams } from '@tanstack/react-router';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { client, type Outputs } from '../api.ts';
 import { CopyField } from '../members/copy-field.tsx';
@@ -39,7 +39,24 @@ export function SettingsPage() {
         </>
       )}
       {atLeast(role, 'analyst') && (
-        <Block title="This installation" lead="What is there, what is missing, and what each missing thing costs.">
+        <Block
+          title="This installation"
+          lead="What is there, what is missing, and what each missing thing costs."
+          action={
+            mayManage && (
+              <span className="row">
+                <Link className="btn sm" to="/w/$workspaceId/storage" params={{ workspaceId }}>
+                  <Icon name="hard-drive" size={14} />
+                  Storage
+                </Link>
+                <Link className="btn sm" to="/w/$workspaceId/operations" params={{ workspaceId }}>
+                  <Icon name="gauge" size={14} />
+                  Operations
+                </Link>
+              </span>
+            )
+          }
+        >
           <Doctor workspaceId={workspaceId} />
         </Block>
       )}

@@ -7,6 +7,7 @@ import { BrandSwitcher } from '../brands/brand-switcher.tsx';
 import { RunNews } from '../runs/run-news.tsx';
 import { Guard } from '../session/guard.tsx';
 import { meQuery } from '../session/session.ts';
+import { RoomNotice } from '../storage/room-notice.tsx';
 import { ErrorBoundary, ErrorOf } from '../ui/error-card.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Menu } from '../ui/menu.tsx';
@@ -71,6 +72,7 @@ function Frame() {
         <BrandSwitcher workspaceId={workspaceId} />
         <UserMenu />
       </header>
+      {known !== false && <RoomNotice workspaceId={workspaceId} />}
       <div className="under">
         {known === false ? (
           <main className="page" id="content">

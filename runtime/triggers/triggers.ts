@@ -78,9 +78,7 @@ export async function lookOnce(options: TriggersOptions): Promise<void> {
     ['Uploads', arrivals],
     ['Feeds', feeds],
   ] as const) {
-    await work(options).catch((error: unknown) =>
-      options.log(`${what} could not be looked at.`, { error: String(error) }),
-    );
+    await work(options).catch((error: unknown) => options.log(`${what} could not be looked at.`, { err: error }));
   }
 }
 

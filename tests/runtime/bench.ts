@@ -8,9 +8,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPipeline } from '../../db/pipelines.ts';
-import { type RunSnapshot, runSnapshot } from '../../db/run-view.ts';
+import { type NodeRow, runSnapshot, type RunSnapshot as Snapshot } from '../../db/run-view.ts';
 import { startRun } from '../../db/runs.ts';
-import { listSteps, type StepRow } from '../../db/steps.ts';
+import { listSteps } from '../../db/steps.ts';
 import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import type { BrandKit, ManifestJson } from '../../nodes/contract.ts';
 import type { InternalHost } from '../../runtime/broker.ts';
@@ -23,7 +23,17 @@ import { EMPTY_GRAPH, type Graph } from '../../runtime/graph/graph.ts';
 import { prepareRun, type RunRequest } from '../../runtime/graph/prepare.ts';
 import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
 import { startWorker, type Worker } from '../../runtime/worker.ts';
+import { reasonOf } from '../../server/explain.ts';
+import { type Around, explainNode, nameIn, stepView } from '../../server/run-view.ts';
 import { TEST_KIT, type TestDatabase, testDatabase } from '../support/database.ts';
+
+/** As the ledger has it, with the reason that a card shows. */
+export type RunSnapshot = Omit<Snapshot, 'nodes'> & { nodes: (NodeRow & { reason: string | null })[] };
+
+const aroundOf = (snapshot: Snapshot): Around => ({
+  run: snapshot.facts,
+  nameOf: nameIn(snapshot.run.graph as Graph),
+});
 
 export const TEST_NODES = path.join(import.meta.dirname, 'nodes');
 
@@ -116,7 +126,10 @@ export async function openBench(options: BenchOptions = {}) {
         tags: more.tags,
         slots: more.slots,
         faults: more.faults ?? options.faults ?? NO_FAULTS,
-        log: (line, details) => bench.log.push(`${line} ${JSON.stringify(details)}`),
+        log: (line, details) =>
+          bench.log.push(
+            `${line} ${JSON.stringify(details, (_key, value) => (value instanceof Error ? value.stack : value))}`,
+          ),
       });
       workers.push(worker);
       return worker;
@@ -163,7 +176,11 @@ export async function openBench(options: BenchOptions = {}) {
       );
       return runId;
     },
-    look: async (runId: string): Promise<RunSnapshot> => (await inside((tx) => runSnapshot(tx, runId)))!,
+    async look(runId: string): Promise<RunSnapshot> {
+      const found = (await inside((tx) => runSnapshot(tx, runId)))!;
+      const nodes = found.nodes.map((node) => ({ ...node, reason: reasonOf(explainNode(node, aroundOf(found))) }));
+      return { ...found, nodes };
+    },
     async until(runId: string, isThere: (snapshot: RunSnapshot) => boolean, ms = 20_000): Promise<RunSnapshot> {
       for (const deadline = Date.now() + ms; ; ) {
         const snapshot = await bench.look(runId);
@@ -177,8 +194,17 @@ export async function openBench(options: BenchOptions = {}) {
       }
     },
     ended: (runId: string, ms?: number) => bench.until(runId, (snapshot) => snapshot.run.state !== 'running', ms),
-    steps: async (runId: string, nodeId: string): Promise<StepRow[]> =>
-      (await inside((tx) => listSteps(tx, runId, nodeId, { limit: 200 }))).items,
+    /** With the reason as it is told; null where there is nothing to tell. */
+    async steps(runId: string, nodeId: string) {
+      const { found, items } = await inside(async (tx) => ({
+        found: (await runSnapshot(tx, runId))!,
+        items: (await listSteps(tx, runId, nodeId, { limit: 200 })).items,
+      }));
+      return items.map((item) => ({
+        ...item,
+        reason: reasonOf(stepView(item, undefined, aroundOf(found)).explanation),
+      }));
+    },
     /** A node's single output value at a path. */
     async value(runId: string, nodeId: string, port: string, at: number[] = []): Promise<unknown> {
       const step = (await bench.steps(runId, nodeId)).find((each) => each.path.join() === at.join());

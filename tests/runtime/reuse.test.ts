@@ -2,10 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RunSnapshot } from '../../db/run-view.ts';
 import { inWorkspace } from '../../db/workspace.ts';
 import { TEST_KIT } from '../support/database.ts';
-import { type Bench, graphOf, openBench } from './bench.ts';
+import { type Bench, graphOf, openBench, type RunSnapshot } from './bench.ts';
 import { markingMedia, marks } from './marks.ts';
 
 let bench: Bench;

@@ -7,14 +7,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assetRows } from '../../db/assets.ts';
-import type { RunSnapshot } from '../../db/run-view.ts';
 import { localStore } from '../../runtime/assets.ts';
 import { allCapabilities, type Capabilities } from '../../runtime/capabilities/all.ts';
 import { createFetcher } from '../../runtime/fetch.ts';
 import { Graph } from '../../runtime/graph/graph.ts';
 import { INTERVIEW, make } from '../media/derived.ts';
 import { TEST_KIT } from '../support/database.ts';
-import { type Bench, openBench } from './bench.ts';
+import { type Bench, openBench, type RunSnapshot } from './bench.ts';
 
 const CAPTIONS = `1
 00:00:00,200 --> 00:00:02,600

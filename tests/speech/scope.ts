@@ -22,6 +22,9 @@ export async function localScope(more: Partial<StepScope> = {}): Promise<LocalSc
     async find(sha256) {
       return rows.get(sha256);
     },
+    async again(sha256) {
+      return rows.get(sha256);
+    },
     async add(row) {
       rows.set(row.asset.asset, row);
       return row;

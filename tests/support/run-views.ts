@@ -27,6 +27,7 @@ export function nodeView(part: Partial<NodeView> = {}): NodeView {
     etaMs: null,
     note: null,
     reason: null,
+    explanation: { code: 'not-begun', text: 'It comes next.', since: null, next: null, act: null },
     error: null,
     facts: [],
     preview: null,

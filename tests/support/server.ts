@@ -66,8 +66,15 @@ export type TestServer = AsyncDisposable & {
   close(): Promise<void>;
 };
 
-export async function startTestServer(options: { publicUrl?: string; dataDir?: string } = {}): Promise<TestServer> {
-  const database = await testDatabase();
+export async function startTestServer(
+  options: {
+    publicUrl?: string;
+    dataDir?: string;
+    /** Somebody else's, who closes it. */
+    database?: TestDatabase;
+  } = {},
+): Promise<TestServer> {
+  const database = options.database ?? (await testDatabase());
   const dataDir = options.dataDir ?? mkdtempSync(path.join(os.tmpdir(), 'spliceboard-server-'));
   await saveCatalogue(
     database.db('app'),
@@ -102,7 +109,7 @@ export async function startTestServer(options: { publicUrl?: string; dataDir?: s
   };
   const close = async () => {
     await server.close();
-    await database.close();
+    if (!options.database) await database.close();
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
   };
   return {

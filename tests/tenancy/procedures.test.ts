@@ -192,6 +192,11 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     decision: { outcome: 'approved', edits: {}, comment: '' },
   }),
   'waits.link': async (place) => ({ ...(await question(place)), kind: 'person' }),
+  'operations.get': () => ({}),
+  'storage.get': () => ({}),
+  'storage.setRetention': () => ({ runDays: 100, runsPerPipeline: null }),
+  'storage.remove': async (place) => ({ asset: await makeAsset(world.server, place) }),
+  'storage.room': () => ({}),
   'health.doctor': () => ({}),
 };
 

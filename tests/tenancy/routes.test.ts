@@ -94,6 +94,7 @@ const EXEMPT: Record<string, string> = {
   '/api/waits/:token': 'the signature of the link is the right: tests/server/waits.test.ts',
   '/hooks/:secret': 'the secret of the address is the right: tests/triggers/hooks.test.ts',
   '/healthz': 'for the operator’s probes: counts and versions, nothing of a workspace (below)',
+  '/metrics': 'figures for the operator, of no workspace: tests/server/metrics.test.ts',
   '/b/-/:name': 'the style, script and fonts of public pages',
   '/b/:brand': 'public by purpose: what a brand has published (below)',
   '/b/:brand/feed.xml': 'public by purpose (below)',

@@ -11,6 +11,7 @@ import { keepInspection, sendErrand } from '../../db/errands.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
 import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
+import { setRetention } from '../../db/storage.ts';
 import { announceArrival } from '../../db/triggers.ts';
 import { beginUpload } from '../../db/uploads.ts';
 import { digestOf } from '../../db/values.ts';
@@ -72,6 +73,7 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
   await makePage(server, place);
   await makeUpload(server, place, userId);
   await inside(async (tx) => {
+    await setRetention(tx, { runDays: 365, runsPerPipeline: null });
     await addSidecar(tx, recording, sidecar, `${place.mark}.srt`);
     await keepInspection(tx, recording, { facts: {}, peaks: [0.5] });
     await sendErrand(tx, place.workspaceId, { kind: 'inspect', input: { asset: recording }, by: userId });

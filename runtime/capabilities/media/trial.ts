@@ -35,6 +35,7 @@ export async function openTrial(brand: BrandKit = TRIAL_BRAND): Promise<Trial> {
   const known = new Map<string, { storageKey: string; asset: Asset }>();
   const rows: AssetRows = {
     find: async (sha256) => known.get(sha256),
+    again: async (sha256) => known.get(sha256),
     add: async ({ storageKey, asset }) => {
       const row = known.get(asset.asset) ?? { storageKey, asset };
       known.set(asset.asset, row);
