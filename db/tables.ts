@@ -113,6 +113,7 @@ export type Tables = {
     gate: OrNull<string>;
     at_once: OrNull<number>;
     is_held: Generated<boolean>;
+    estimate: JsonOrNull;
   };
   worker: {
     id: string;

@@ -120,6 +120,12 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     version: 'draft',
     inputs: {},
   }),
+  'runs.preview': async (place) => ({
+    pipelineId: await makePipeline(world.server, place),
+    brandId: place.brandId,
+  }),
+  'runs.previewRetry': run,
+  'runs.cost': run,
   'runs.list': ({ brandId }) => ({ brandId }),
   'runs.get': run,
   'runs.latestFor': async (place) => ({
@@ -273,6 +279,7 @@ describe.each(guarded)('$name', (procedure) => {
       !('pageId' in input) &&
       type === 'query' &&
       name !== 'runs.latestFor' &&
+      name !== 'runs.preview' &&
       name !== 'triggers.get' &&
       name !== 'showcase.pages'
     ) {
