@@ -114,7 +114,9 @@ export async function taken(
     select run_id as "runId", node, sum(steps)::int as steps, sum(made)::int as made, coalesce(sum(seconds), 0)::float8 as seconds
       from (select run_id, node, began_at, count(*) as steps, count(*) filter (where reused_run is null) as made,
                    extract(epoch from max(ended_at) filter (where reused_run is null) - began_at) as seconds
-              from step where run_id = any(${ids}::uuid[]) and state in ('done', 'failed') group by 1, 2, 3) s
+              from step
+             where run_id = any(${ids}::uuid[]) and (state = 'done' or state = 'failed' and error ->> 'code' <> 'BUDGET_REACHED')
+             group by 1, 2, 3) s
      group by 1, 2`.execute(tx);
   const { rows: asked } = await sql<{ runId: string; node: string; calls: number }>`
     select run_id as "runId", node, count(*)::int as calls from call

@@ -9,6 +9,7 @@
 
 import * as z from 'zod';
 import { hasAssets } from '../db/assets.ts';
+import { soFar } from '../db/budget.ts';
 import type { Database } from '../db/connect.ts';
 import type {
   AdvanceResult,
@@ -44,9 +45,10 @@ import {
   stepKey,
   tokensOf,
 } from './graph/advance.ts';
+import { overBudget } from './graph/budget.ts';
 import { convert } from './graph/convert.ts';
 import { referenceKey } from './graph/expression.ts';
-import { ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
+import { Budget, ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
 import type { Plan, PlanNode, PlanTake } from './graph/plan.ts';
 import type { NodeManifests } from './graph/resolve.ts';
 import { isReused, reuseForSeconds } from './graph/reusable.ts';
@@ -661,6 +663,8 @@ class StrandWork {
     const facts = begun?.facts ?? new Map<string, string>();
     const paused: Paused = {};
     const entry: Entry = isDry ? 'simulate' : 'run';
+    const over = begun ? null : await this.#overBudget(isDry);
+    if (over) return { kind: 'result', result: this.#failed(item, over) };
     const answer = await (begun?.answer ?? this.#execute(plugin, item, entry, item.inputs, facts, paused));
     await this.#host.faults.at('step.ran');
     if (paused.until) {
@@ -709,6 +713,18 @@ class StrandWork {
     if (isCut) return this.#cut(item.path.at(-1)! + 1);
     const until = verdict.afterMs > 0 ? new Date(Date.now() + verdict.afterMs) : null;
     return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };
+  }
+
+  /** Why this step may not begin, where the run has a budget: read anew, as a person may have raised it. */
+  async #overBudget(isRehearsed: boolean): Promise<ErrorJson | null> {
+    const { graph, manifests } = this.#run;
+    if (!graph.limits?.budget) return null;
+    const { id, workspaceId } = this.#claimed.run;
+    const idle = graph.nodes.flatMap((each) => (manifests.get(each.id)?.capabilities.wait ? [each.id] : []));
+    const known = await inWorkspace(this.#host.db, workspaceId, (tx) => soFar(tx, id, this.#claimed.strand.id, idle));
+    const budget = Budget.safeParse(known.budget);
+    if (!budget.success) return null;
+    return overBudget(budget.data, known, { node: this.#node.id, name: this.#node.name, isRehearsed }, manifests);
   }
 
   /** Two ready strands of what is left of the range; the second begins at this item. */

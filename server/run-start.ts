@@ -63,6 +63,8 @@ export const RunAhead = z.object({
       runs: z.number().nullable(),
       /** Would send something, and only says what. */
       isRehearsed: z.boolean(),
+      /** Quicker to run again than to look up. */
+      isCheap: z.boolean(),
     }),
   ),
   /** Nodes of which nothing is made. */
@@ -238,6 +240,7 @@ async function aheadOf(tx: WorkspaceTx, of: AheadOf, ahead: Ahead[]): Promise<Ru
     reused,
     runs: total === null ? null : Math.max(0, total - reused),
     isRehearsed,
+    isCheap: own.get(node)?.cheap === true,
   }));
   return {
     nodes,

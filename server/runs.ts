@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { audit, usersById } from '../db/accounts.ts';
 import { clearOverride, retrySteps, setOverride } from '../db/again.ts';
+import { raiseBudget } from '../db/budget.ts';
 import { keepEstimate } from '../db/forecast.ts';
 import { type RunSnapshot, runSnapshot } from '../db/run-view.ts';
 import { cancelRun, latestFor, listRuns, numbersWithin, startRun } from '../db/runs.ts';
@@ -10,7 +11,7 @@ import { LONGEST_VALUE_BYTES, loadValue, type StoredValue, storeValue } from '..
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
 import { dependentsOf, isTrouble, rebuild } from '../runtime/graph/advance.ts';
-import { Graph } from '../runtime/graph/graph.ts';
+import { Budget, Graph } from '../runtime/graph/graph.ts';
 import type { Plan } from '../runtime/graph/plan.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { partOf, SAMPLE_BYTES, type Sampled, shortened } from '../runtime/graph/sample.ts';
@@ -336,10 +337,20 @@ export const runs = router({
 
   /** Tries failed or cancelled steps again, all of the run's or some; the same run goes on. */
   retry: runProcedure('editor')
-    .input(z.object({ nodeId: z.string().max(40).optional(), path: Path.optional() }))
+    .input(
+      z.object({
+        nodeId: z.string().max(40).optional(),
+        path: Path.optional(),
+        /** In the place of the run's budget, where it has one. */
+        budget: Budget.optional(),
+      }),
+    )
     .output(z.object({}))
     .mutation(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
+        if (input.budget && !(await raiseBudget(tx, input.runId, input.budget))) {
+          throw new Problem('CONFLICT', 'NO_BUDGET', 'This run has no budget.', { hint: 'Continue it without one.' });
+        }
         const again = await retrySteps(
           tx,
           {

@@ -65,7 +65,10 @@ export function estimate(
         size,
         scales,
       );
-    sum.work += runs * each((run) => run.seconds, isAlone && takesRecordings(manifest));
+    // an item of a list takes as long as other items; what has no list takes the longer, the longer the recording
+    const scales = takesRecordings(manifest);
+    const seconds = isAlone ? each((run) => run.seconds, scales) : median(worked.map((run) => run.seconds / run.made));
+    sum.work += runs * seconds;
     if (!isRehearsed) {
       const calls = Math.round(runs * each((run) => run.calls, false));
       const posts = Math.round(runs * each((run) => run.posts, false));
@@ -131,7 +134,13 @@ export function at(
   }
   const slope = Math.max(0, median(slopes));
   const base = median(sized.map(([own, value]) => value - slope * own));
-  return Math.max(0, base + slope * size);
+  const line = Math.max(0, base + slope * size);
+  const sizes = sized.map(([own]) => own);
+  if (size >= Math.min(...sizes) && size <= Math.max(...sizes)) return line;
+  // far from what was seen a small error of the slope is a large one: never more than in proportion, nor less than as there
+  const steady = median(values);
+  const proportional = median(sized.map(([own, value]) => (own > 0 ? (value * size) / own : value)));
+  return Math.min(Math.max(line, Math.min(steady, proportional)), Math.max(steady, proportional));
 }
 
 function median(values: readonly number[]): number {

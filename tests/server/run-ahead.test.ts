@@ -19,7 +19,7 @@ let scene: Awaited<ReturnType<typeof openScene>>;
 let file: string;
 const lengths = new Map<string, number>();
 /** Of a second of a recording. */
-const MS = 10;
+const MS = 15;
 
 /** Takes as long as the recording is, shortened. */
 const listening: Capability = {
@@ -183,7 +183,7 @@ test('after three runs: for a recording twice as long the time within 30 %, call
   const graph = board('0'.repeat(64));
   graph.inputs = [{ name: 'recording', title: 'Recording', node: 'listen', field: 'recording' }];
   const pipelineId = await create(graph);
-  for (const seconds of [50, 70, 60]) await run(pipelineId, { inputs: { recording: await recording(seconds) } });
+  for (const seconds of [40, 70, 60]) await run(pipelineId, { inputs: { recording: await recording(seconds) } });
   const inputs = { recording: await recording(120) };
   const { estimate } = await preview(pipelineId, { inputs });
   expect(estimate).toMatchObject({ posts: 12, accounts: 1, calls: 24, basedOn: 3, unknown: [] });
