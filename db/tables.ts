@@ -114,6 +114,7 @@ export type Tables = {
     at_once: OrNull<number>;
     is_held: Generated<boolean>;
     estimate: JsonOrNull;
+    put_aside_at: InstantOrNull;
   };
   worker: {
     id: string;

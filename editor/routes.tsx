@@ -93,6 +93,12 @@ const outbox = createRoute({
   component: lazyRouteComponent(() => import('./outbox/outbox-page.tsx'), 'OutboxPage'),
 });
 
+const failures = createRoute({
+  getParentRoute: () => workspace,
+  path: '/failures',
+  component: lazyRouteComponent(() => import('./failures/failures-page.tsx'), 'FailuresPage'),
+});
+
 const approvals = createRoute({
   getParentRoute: () => workspace,
   path: '/approvals',
@@ -130,7 +136,19 @@ export const router = createRouter({
     invitation,
     approve,
     pipeline,
-    workspace.addChildren([pipelines, gallery, runs, run, outbox, approvals, recordings, brands, members, settings]),
+    workspace.addChildren([
+      pipelines,
+      gallery,
+      runs,
+      run,
+      outbox,
+      failures,
+      approvals,
+      recordings,
+      brands,
+      members,
+      settings,
+    ]),
   ]),
   defaultPreload: 'intent',
 });

@@ -1,6 +1,7 @@
 /** All procedures, by noun. `AppRouter` is the editor's door: a type, nothing of it is bundled. */
 import { effects } from './effects.ts';
 import { engines, speech } from './engines.ts';
+import { failures } from './failures.ts';
 import { pipelines } from './pipelines.ts';
 import { runs } from './runs.ts';
 import { assets, catalogue, health, settings, templates } from './settings.ts';
@@ -29,6 +30,7 @@ export const appRouter = router({
   showcase,
   waits,
   effects,
+  failures,
   health,
 });
 export type AppRouter = typeof appRouter;

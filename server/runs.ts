@@ -150,7 +150,7 @@ export const runs = router({
     .query(({ ctx, input }) => ctx.inWorkspace((tx) => lookAtRetry(ctx.services, tx, input.runId))),
 
   /** What a run was expected to take when it began, and what it has taken. */
-  cost: runProcedure('sponsor-viewer')
+  cost: runProcedure('analyst')
     .output(z.object({ expected: Expected.nullable(), taken: Expected.nullable() }))
     .query(({ ctx, input }) => ctx.inWorkspace((tx) => costOf(ctx.services, tx, input.runId))),
 

@@ -93,7 +93,7 @@ function countWords({ runs, reused, isRehearsed, isCheap }: RunAhead['nodes'][nu
   else if (runs > 1 || reused > 0)
     words.push(runs === 0 ? (reused > 1 ? `${reused} items` : '') : `${runs} of ${runs + reused}`);
   if (isRehearsed) words.push('only says what it would send');
-  if (isCheap) words.push('in no time');
+  if (isCheap && runs !== 0) words.push('in no time');
   return words.filter(Boolean).join(', ');
 }
 

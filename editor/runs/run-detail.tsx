@@ -251,8 +251,10 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
 
 /** What it took, beside what was expected when it began. */
 function Cost({ workspaceId, run }: { workspaceId: string; run: RunView }) {
+  const role = useRole(workspaceId);
   const { data } = useQuery({
     queryKey: ['cost', workspaceId, run.id, run.endedAt],
+    enabled: atLeast(role, 'analyst'),
     queryFn: () => client.runs.cost.query({ workspaceId, runId: run.id }),
   });
   if (!data?.taken) return null;

@@ -135,3 +135,72 @@ test('an ended run is run again from its page, of one node alone, without publis
     ['mend', 'done'],
   ]);
 }, 60_000);
+
+test('a failed run is continued, with the rest kept, from its page', async () => {
+  const once = 'if (Date.now() % 2 >= 0) throw new Error("Nobody answered."); return input;';
+  const pipelineId = await create('Fails at the end', once);
+  const runId = await run(pipelineId);
+  await page.goto(`${product.url}/w/${client.workspaceId}/runs/${runId}`);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  const dialog = page.getByRole('dialog', { name: /^Continue run \d+$/ });
+  const listed = (region: string) =>
+    dialog.getByRole('region', { name: region }).getByRole('listitem').locator('span:first-child').allTextContents();
+  await expect.poll(() => listed('Will run'), SOON).toEqual(['Tell']);
+  expect(await listed('Reused')).toEqual(['Make', 'Mend']);
+  await picture('continue');
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'hidden', ...SOON });
+}, 60_000);
+
+test('what failed for good is one list, by keyboard chosen and tried again, or put aside', async () => {
+  const pipelineId = await create('Fails too', 'throw new Error("It is broken.");');
+  const failed = [await run(pipelineId), await run(pipelineId)];
+  const { items } = await client.api.failures.list.query({ workspaceId: client.workspaceId });
+  expect(items).toHaveLength(3);
+  await page.goto(`${product.url}/w/${client.workspaceId}/runs`);
+  await page.getByRole('link', { name: /^Failed\s*3$/ }).waitFor(SOON);
+  await picture('runs');
+  await page.getByRole('link', { name: /^Failed\s*3$/ }).click();
+  const list = page.getByRole('list', { name: 'Failed steps' });
+  await expect.poll(() => list.getByRole('listitem').count(), SOON).toBe(3);
+  await picture('failures');
+  for (const runId of failed) {
+    const { number } = items.find((item) => item.runId === runId)!;
+    await page.getByRole('checkbox', { name: `Choose Tell of run ${number}` }).focus();
+    await page.keyboard.press('Space');
+  }
+  await page.getByText('2 chosen').waitFor(SOON);
+  await page.getByRole('button', { name: 'Try 2 again' }).click();
+  await page.getByText('2 steps tried again').first().waitFor(SOON);
+  for (const runId of failed) await expect.poll(() => stateOf(runId), SOON).toBe('problems');
+  // they fail again, and stand here again
+  await expect.poll(() => list.getByRole('listitem').count(), SOON).toBe(3);
+  await page.getByRole('checkbox', { name: 'Choose all shown' }).click();
+  await page.getByRole('button', { name: 'Put aside' }).click();
+  await page.getByText('Nothing has failed').waitFor(SOON);
+  await picture('failures-empty');
+}, 60_000);
+
+test('a budget is set where the pipeline starts by itself, and raised where its run is continued', async () => {
+  const { workspaceId } = client;
+  const pipelineId = await create('Within a budget', 'throw new Error("It is broken.");');
+  await page.goto(`${product.url}/w/${workspaceId}/p/${pipelineId}`);
+  await page.getByRole('banner').getByRole('button', { name: 'More', exact: true }).click();
+  await page.getByRole('menuitem', { name: 'Starts by itself' }).click();
+  const calls = page.getByLabel('Calls of services, at most, in one run');
+  await calls.fill('20');
+  await calls.press('Enter');
+  const limits = async () =>
+    (await client.api.pipelines.get.query({ workspaceId, pipelineId })).graph.limits?.budget ?? null;
+  await expect.poll(limits, SOON).toEqual({ calls: 20 });
+  await picture('budget');
+  const runId = await run(pipelineId);
+  await page.goto(`${product.url}/w/${workspaceId}/runs/${runId}`);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await calls.fill('30');
+  await calls.press('Tab');
+  await picture('raise');
+  await page.getByRole('dialog').getByRole('button', { name: 'Continue' }).click();
+  const raised = async () => (await client.api.runs.get.query({ workspaceId, runId })).graph.limits?.budget ?? null;
+  await expect.poll(raised, SOON).toEqual({ calls: 30 });
+}, 60_000);

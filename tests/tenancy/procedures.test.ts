@@ -191,6 +191,16 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
   }),
   'effects.list': ({ brandId }) => ({ brandId }),
   'effects.decide': async (place) => ({ ...(await makeEffect(world.server, place)), decision: 'leave' }),
+  'failures.list': ({ brandId }) => ({ brandId }),
+  'failures.count': ({ brandId }) => ({ brandId }),
+  'failures.retry': async (place) => ({
+    brandId: place.brandId,
+    items: [{ runId: (await makeRun(world.server, place)).runId, nodeId: 'other' }],
+  }),
+  'failures.putAside': async (place) => ({
+    brandId: place.brandId,
+    runIds: [(await makeRun(world.server, place)).runId],
+  }),
   'waits.list': ({ brandId }) => ({ brandId }),
   'waits.get': question,
   'waits.decide': async (place) => ({
