@@ -149,6 +149,7 @@ export type Tables = {
     note: OrNull<string>;
     began_at: InstantOrNull;
     leased_at: InstantOrNull;
+    allowed_at: InstantOrNull;
     created_at: Instant;
   };
   step: {

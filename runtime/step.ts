@@ -9,7 +9,7 @@
 
 import * as z from 'zod';
 import { hasAssets } from '../db/assets.ts';
-import { soFar } from '../db/budget.ts';
+import { withinBudget } from '../db/budget.ts';
 import type { Database } from '../db/connect.ts';
 import type {
   AdvanceResult,
@@ -721,10 +721,16 @@ class StrandWork {
     if (!graph.limits?.budget) return null;
     const { id, workspaceId } = this.#claimed.run;
     const idle = graph.nodes.flatMap((each) => (manifests.get(each.id)?.capabilities.wait ? [each.id] : []));
-    const known = await inWorkspace(this.#host.db, workspaceId, (tx) => soFar(tx, id, this.#claimed.strand.id, idle));
-    const budget = Budget.safeParse(known.budget);
-    if (!budget.success) return null;
-    return overBudget(budget.data, known, { node: this.#node.id, name: this.#node.name, isRehearsed }, manifests);
+    let refusal: ErrorJson | null = null;
+    const step = { node: this.#node.id, name: this.#node.name, isRehearsed };
+    await inWorkspace(this.#host.db, workspaceId, (tx) =>
+      withinBudget(tx, { runId: id, strand: this.#claimed.strand.id, idle }, (known) => {
+        const budget = Budget.safeParse(known.budget);
+        refusal = budget.success ? overBudget(budget.data, known, step, manifests) : null;
+        return refusal === null;
+      }),
+    );
+    return refusal;
   }
 
   /** Two ready strands of what is left of the range; the second begins at this item. */

@@ -233,7 +233,13 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
           ))}
       </div>
       {dialog === 'continue' && (
-        <ContinueDialog workspaceId={workspaceId} runId={run.id} number={run.number} onClose={() => setDialog(null)} />
+        <ContinueDialog
+          workspaceId={workspaceId}
+          runId={run.id}
+          number={run.number}
+          budget={run.graph.limits?.budget}
+          onClose={() => setDialog(null)}
+        />
       )}
       {dialog === 'again' && (
         <StartDialog

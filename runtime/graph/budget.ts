@@ -1,15 +1,15 @@
 /**
- * Whether a step may begin under the run's budget: what is used, what is being used by steps that began before, and what
+ * Whether a step may begin under the run's budget: what is used, what other steps that go on are about to use, and what
  * this step is expected to use, against each limit. Pure.
  */
 import type { ErrorJson, ManifestJson } from '../../nodes/contract.ts';
 import type { Budget } from './graph.ts';
 
-type Taken = { steps: number; made: number; seconds: number; calls: number };
+type Taken = { made: number; seconds: number; calls: number; askers: number };
 type SoFar = {
   nodes: Readonly<Record<string, Taken>>;
   size: number | null;
-  before: readonly { node: string; seconds: number; asked: boolean }[];
+  going: readonly { node: string; seconds: number; asked: boolean }[];
 };
 
 /** Whether its steps ask services for something or send something. */
@@ -28,12 +28,14 @@ export function overBudget(
   const each = (node: string) => {
     const known = soFar.nodes[node];
     const isAsking = isMetered(manifests.get(node)) && !(node === step.node && step.isRehearsed);
-    const mean =
-      known && known.made > 0 ? { calls: known.calls / known.made, seconds: known.seconds / known.made } : null;
-    return { calls: isAsking ? Math.max(1, Math.ceil(mean?.calls ?? 1)) : 0, seconds: mean?.seconds ?? 0 };
+    const calls = known && known.askers > 0 ? known.calls / known.askers : 1;
+    return {
+      calls: isAsking ? Math.max(1, Math.ceil(calls)) : 0,
+      seconds: known && known.made > 0 ? known.seconds / known.made : 0,
+    };
   };
   const own = each(step.node);
-  const waiting = soFar.before.filter(({ asked }) => !asked);
+  const waiting = soFar.going.filter(({ asked }) => !asked);
 
   if (budget.calls !== undefined) {
     const used =
@@ -43,7 +45,7 @@ export function overBudget(
   }
   if (budget.minutes !== undefined) {
     const used =
-      sum(Object.values(soFar.nodes).map(({ seconds }) => seconds)) + sum(soFar.before.map(({ seconds }) => seconds));
+      sum(Object.values(soFar.nodes).map(({ seconds }) => seconds)) + sum(soFar.going.map(({ seconds }) => seconds));
     const isOver = used >= budget.minutes * 60 || used + own.seconds > budget.minutes * 60;
     if (isOver)
       return refusal(

@@ -76,8 +76,8 @@ test('minutes and stated prices are kept to as well, and each refusal says which
     ['say', SAY],
     ['write', priced],
   ]);
-  const took = { steps: 2, made: 2, seconds: 60, calls: 2 };
-  const soFar = { nodes: { write: took }, size: null, before: [] };
+  const took = { made: 2, seconds: 60, calls: 2, askers: 2 };
+  const soFar = { nodes: { write: took }, size: null, going: [] };
   const write = { node: 'write', name: 'Write', isRehearsed: false };
   const asks = (budget: object, step = write, more: object = {}) =>
     overBudget(budget, { ...soFar, ...more }, step, manifests)?.message ?? null;
@@ -90,10 +90,10 @@ test('minutes and stated prices are kept to as well, and each refusal says which
     'This run may use 1.4 minutes of work; 1.0 min are used, and Write needs about 0.5 min more.',
   );
   expect(asks({ minutes: 2 })).toBeNull();
-  expect(asks({ minutes: 2 }, write, { before: [{ node: 'say', seconds: 70, asked: false }] })).toMatch(
+  expect(asks({ minutes: 2 }, write, { going: [{ node: 'say', seconds: 70, asked: false }] })).toMatch(
     /2\.2 min are used/,
   );
   expect(asks({ calls: 3 })).toBeNull();
-  expect(asks({ calls: 3 }, write, { before: [{ node: 'write', seconds: 0, asked: false }] })).toMatch(/3 are used/);
+  expect(asks({ calls: 3 }, write, { going: [{ node: 'write', seconds: 0, asked: false }] })).toMatch(/3 are used/);
   expect(asks({ calls: 2 }, { node: 'say', name: 'Say', isRehearsed: false })).toBeNull();
 });
