@@ -117,6 +117,8 @@ export type Tables = {
     at_once: OrNull<number>;
     is_held: Generated<boolean>;
     pruned_at: InstantOrNull;
+    estimate: JsonOrNull;
+    put_aside_at: InstantOrNull;
   };
   worker: {
     id: string;
@@ -151,6 +153,7 @@ export type Tables = {
     note: OrNull<string>;
     began_at: InstantOrNull;
     leased_at: InstantOrNull;
+    allowed_at: InstantOrNull;
     created_at: Instant;
   };
   step: {

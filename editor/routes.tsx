@@ -93,6 +93,12 @@ const outbox = createRoute({
   component: lazyRouteComponent(() => import('./outbox/outbox-page.tsx'), 'OutboxPage'),
 });
 
+const failures = createRoute({
+  getParentRoute: () => workspace,
+  path: '/failures',
+  component: lazyRouteComponent(() => import('./failures/failures-page.tsx'), 'FailuresPage'),
+});
+
 const approvals = createRoute({
   getParentRoute: () => workspace,
   path: '/approvals',
@@ -148,6 +154,7 @@ export const router = createRouter({
       runs,
       run,
       outbox,
+      failures,
       approvals,
       recordings,
       brands,

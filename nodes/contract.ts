@@ -338,6 +338,21 @@ export const MorePorts = z.strictObject({
 });
 export type MorePorts = z.infer<typeof MorePorts>;
 
+/**
+ * What using a node type costs, as its maker states it, for each step, each call of a service or each minute of the run's
+ * recordings. Absent: nothing is stated, and nothing is said. `minor`: cents of the currency; parts of them are allowed.
+ */
+export const Cost = z.strictObject({
+  per: z.enum(['step', 'call', 'minute']),
+  money: z
+    .strictObject({ currency: z.string().regex(/^[A-Z]{3}$/), minor: z.number().positive().max(1_000_000) })
+    .optional(),
+  quota: z
+    .strictObject({ name: z.string().min(1).max(60), units: z.number().positive().max(1_000_000_000) })
+    .optional(),
+});
+export type Cost = z.infer<typeof Cost>;
+
 export type Example<C, I, O> = {
   config?: C;
   inputs: I;
@@ -375,6 +390,7 @@ export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends
   cheap?: boolean;
   /** What starts a run, where the shape is `trigger`: `run` is given its event as `{ event }` and makes outputs of it. */
   trigger?: { kind: TriggerKind };
+  cost?: Cost;
   /** Names of config fields drawn on the node itself, at most four. */
   fields: string[];
   /** Attempts and time-outs; the runtime's defaults where absent. */
@@ -456,6 +472,7 @@ export const ManifestJson = z.strictObject({
   morePorts: z.strictObject({ inputs: MorePorts.optional(), outputs: MorePorts.optional() }).optional(),
   cheap: z.boolean().optional(),
   trigger: z.strictObject({ kind: z.enum(TRIGGER_KINDS) }).optional(),
+  cost: Cost.optional(),
   fields: z.array(z.string()).max(4),
   tag: WorkerTag.optional(),
   limits: z

@@ -6,6 +6,7 @@
 import { digestOf } from '../db/values.ts';
 import type { BrandKit, ManifestJson } from '../nodes/contract.ts';
 import type { PlanNode } from './graph/plan.ts';
+import { isReused } from './graph/reusable.ts';
 
 export type KeyParts = {
   manifest: ManifestJson;
@@ -19,12 +20,6 @@ export type KeyParts = {
   engines: Record<string, string>;
   nonce: string | null;
 };
-
-/** Whether steps of this node type are ever reused. */
-export function isReused(manifest: ManifestJson): boolean {
-  if (manifest.cheap && manifest.effect === 'pure') return false;
-  return manifest.effect !== 'writes-external' && manifest.capabilities.store !== true && !manifest.connection;
-}
 
 /** Null: a step of this node type is never reused. */
 export function reuseKey(parts: KeyParts): string | null {
@@ -43,11 +38,6 @@ export function reuseKey(parts: KeyParts): string | null {
     engines: parts.engines,
     nonce: parts.nonce,
   });
-}
-
-/** Seconds for which another run may use the result; null: for ever. */
-export function reuseForSeconds(manifest: ManifestJson): number | null {
-  return manifest.effect === 'pure' ? null : manifest.reuseForSeconds;
 }
 
 const NOTHING: BrandKit = {

@@ -9,6 +9,7 @@
 
 import * as z from 'zod';
 import { hasAssets } from '../db/assets.ts';
+import { withinBudget } from '../db/budget.ts';
 import type { Database } from '../db/connect.ts';
 import type {
   AdvanceResult,
@@ -46,16 +47,18 @@ import {
   stepKey,
   tokensOf,
 } from './graph/advance.ts';
+import { overBudget } from './graph/budget.ts';
 import { convert } from './graph/convert.ts';
 import { referenceKey } from './graph/expression.ts';
-import { ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
+import { Budget, ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
 import type { Plan, PlanNode, PlanTake } from './graph/plan.ts';
 import type { NodeManifests } from './graph/resolve.ts';
+import { isReused, reuseForSeconds } from './graph/reusable.ts';
 import { workOut } from './graph/settings.ts';
 import { type NewStrand, strandsOf } from './graph/strands.ts';
 import type { RunTrigger } from './graph/triggers.ts';
 import { storeOutputs } from './outputs.ts';
-import { declaredKit, isReused, reuseForSeconds, reuseKey } from './reuse.ts';
+import { declaredKit, reuseKey } from './reuse.ts';
 import type { Json, Sandbox, SandboxResult } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
 import type { Tally } from './tally.ts';
@@ -796,6 +799,8 @@ class StrandWork {
     const facts = begun?.facts ?? new Map<string, string>();
     const paused: Paused = {};
     const entry: Entry = isDry ? 'simulate' : 'run';
+    const over = begun ? null : await this.#overBudget(isDry);
+    if (over) return { kind: 'result', result: this.#failed(item, over) };
     const coming = begun?.answer ?? this.#execute(plugin, item, entry, item.inputs, facts, paused);
     if (
       this.#carried.rows.length > 0 &&
@@ -853,6 +858,24 @@ class StrandWork {
     if (isCut) return this.#cut(item.path.at(-1)! + 1);
     const until = verdict.afterMs > 0 ? { afterMs: verdict.afterMs } : null;
     return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };
+  }
+
+  /** Why this step may not begin, where the run has a budget: read anew, as a person may have raised it. */
+  async #overBudget(isRehearsed: boolean): Promise<ErrorJson | null> {
+    const { graph, manifests } = this.#run;
+    if (!graph.limits?.budget) return null;
+    const { id, workspaceId } = this.#claimed.run;
+    const idle = graph.nodes.flatMap((each) => (manifests.get(each.id)?.capabilities.wait ? [each.id] : []));
+    let refusal: ErrorJson | null = null;
+    const step = { node: this.#node.id, name: this.#node.name, isRehearsed };
+    await inWorkspace(this.#host.db, workspaceId, (tx) =>
+      withinBudget(tx, { runId: id, strand: this.#claimed.strand.id, idle }, (known) => {
+        const budget = Budget.safeParse(known.budget);
+        refusal = budget.success ? overBudget(budget.data, known, step, manifests) : null;
+        return refusal === null;
+      }),
+    );
+    return refusal;
   }
 
   /** Two ready strands of what is left of the range; the second begins at this item. */

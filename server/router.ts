@@ -1,6 +1,7 @@
 /** All procedures, by noun. `AppRouter` is the editor's door: a type, nothing of it is bundled. */
 import { effects } from './effects.ts';
 import { engines, speech } from './engines.ts';
+import { failures } from './failures.ts';
 import { operations } from './operations.ts';
 import { pipelines } from './pipelines.ts';
 import { runs } from './runs.ts';
@@ -33,6 +34,7 @@ export const appRouter = router({
   effects,
   operations,
   storage,
+  failures,
   health,
 });
 export type AppRouter = typeof appRouter;

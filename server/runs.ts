@@ -2,29 +2,37 @@
 import * as z from 'zod';
 import { audit, usersById } from '../db/accounts.ts';
 import { clearOverride, retrySteps, setOverride } from '../db/again.ts';
-import { getBrand } from '../db/brands.ts';
+import { raiseBudget } from '../db/budget.ts';
 import { runFacts } from '../db/explain.ts';
-import { getPipeline, pipelineVersion } from '../db/pipelines.ts';
+import { keepEstimate } from '../db/forecast.ts';
 import { type RunSnapshot, runSnapshot } from '../db/run-view.ts';
 import { cancelRun, latestFor, listRuns, numbersWithin, startRun } from '../db/runs.ts';
 import { getStep, listSteps } from '../db/steps.ts';
-import { lastEvents } from '../db/triggers.ts';
 import { LONGEST_VALUE_BYTES, loadValue, type StoredValue, storeValue } from '../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { type ManifestJson, PORT_TYPES } from '../nodes/contract.ts';
 import { dependentsOf, isTrouble, rebuild } from '../runtime/graph/advance.ts';
-import { Graph, type Problem as GraphProblem } from '../runtime/graph/graph.ts';
+import { Budget, Graph } from '../runtime/graph/graph.ts';
 import type { Plan } from '../runtime/graph/plan.ts';
-import { prepareRun } from '../runtime/graph/prepare.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { partOf, SAMPLE_BYTES, type Sampled, shortened } from '../runtime/graph/sample.ts';
-import { type RunTrigger, sampleFor } from '../runtime/graph/triggers.ts';
 import type { Services } from './deps.ts';
 import type { Explanation } from './explain.ts';
 import { notFound, Problem } from './problem.ts';
 import {
+  bytesOf,
+  costOf,
+  Expected,
+  lookAhead,
+  lookAtRetry,
+  manifestsOf,
+  RunAhead,
+  RunWanted,
+  readied,
+  VALUE_BYTES,
+} from './run-start.ts';
+import {
   type Around,
-  type Manifests,
   nameIn,
   type RunEvent,
   RunRow,
@@ -45,16 +53,10 @@ const SampleRef = z.strictObject({
   port: z.string().max(40),
   keys: z.array(z.string().max(200)).max(60),
 });
-const VALUE_BYTES = 8 * 1024 * 1024;
 const POLL_MS = 2_000;
 /** At most 20 views a second. */
 const PAUSE_MS = 50;
 const AUTHORITY_MS = 60_000;
-
-async function manifestsOf(services: Services): Promise<Manifests> {
-  const types = await services.nodeTypes.all();
-  return new Map([...types].map(([id, { manifest }]) => [id, manifest]));
-}
 
 async function viewOf(services: Services, snapshot: RunSnapshot, tx: WorkspaceTx, member: Member): Promise<RunView> {
   const by = snapshot.run.startedBy;
@@ -125,107 +127,55 @@ function discreetly(step: StepView, told: Awaited<ReturnType<typeof discretion>>
   };
 }
 
-async function bytesOf(services: Services, workspaceId: string, sha256: string): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of await services.storeFor(workspaceId, { internal: true }).read(sha256)) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
-/** What was asked for by a wrong name is the caller's mistake; the rest is the pipeline's. */
-function notReady(problems: GraphProblem[]): Problem {
-  const [first] = problems;
-  const { code, message, hint } = first!;
-  if (code.startsWith('RUN_')) return new Problem('BAD_REQUEST', code, message, hint === null ? {} : { hint });
-  const isEmpty = code === 'PIPELINE_EMPTY';
-  return new Problem('PRECONDITION_FAILED', isEmpty ? code : 'PIPELINE_NOT_READY', message, {
-    ...(hint === null ? {} : { hint }),
-    ...(isEmpty ? {} : { details: problems }),
-  });
-}
-
 export const runs = router({
   /** Starts a run of a version or of the draft. Its row and its first wake-up are written in one transaction. */
   start: memberProcedure('editor')
-    .input(
-      z.object({
-        pipelineId: z.uuid(),
-        brandId: z.uuid(),
-        version: z.union([z.number().int().positive(), z.enum(['draft', 'latest'])]).default('draft'),
-        inputs: z.record(z.string().max(40), z.json()).default({}),
-        set: z
-          .array(z.object({ node: z.string().max(80), field: z.string().max(60), value: z.json() }))
-          .max(200)
-          .default([]),
-        dryRun: z.boolean().default(false),
-        /** Runs this node and what it needs. */
-        only: z.string().max(40).optional(),
-        /** Makes this node and what follows it anew, whatever is stored. */
-        from: z.string().max(40).optional(),
-        /** Benches only: nothing stored is used and nothing of it is found later. */
-        nonce: z.string().max(80).optional(),
-        /** Of several triggers, the one whose event it begins with; the Manual one or the first where absent. */
-        trigger: z.string().max(40).optional(),
-      }),
-    )
+    .input(RunWanted)
     .output(z.object({ runId: z.string(), number: z.number() }))
-    .mutation(async ({ ctx, input }) => {
-      const types = await ctx.services.nodeTypes.all();
-      const manifests = await manifestsOf(ctx.services);
-      return ctx.inWorkspace(async (tx) => {
-        const brand = await getBrand(tx, input.brandId);
-        if (!brand) throw notFound('This brand');
-        const pipeline = await getPipeline(tx, input.pipelineId);
-        if (!pipeline) throw notFound('This pipeline');
-        const number =
-          input.version === 'draft' ? null : input.version === 'latest' ? pipeline.publishedVersion : input.version;
-        if (input.version === 'latest' && number === null) {
-          throw new Problem('PRECONDITION_FAILED', 'NOT_PUBLISHED', `${pipeline.name} has no published version yet.`, {
-            hint: 'Publish it, or run the draft.',
-          });
-        }
-        const version = number === null ? undefined : await pipelineVersion(tx, pipeline.id, number);
-        if (number !== null && !version) throw notFound(`Version ${number}`);
-        const prepared = prepareRun(Graph.parse(version ? version.graph : pipeline.graph), manifests, {
-          inputs: input.inputs,
-          set: input.set,
-          ...(input.only === undefined ? {} : { only: input.only }),
-          ...(input.from === undefined ? {} : { from: input.from }),
-        });
-        if (!prepared.ok) throw notReady(prepared.problems);
-        const { graph, plan, first, afresh } = prepared;
-        const pins = Object.fromEntries(
-          [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
-            const known = types.get(type)!;
-            return [type, { version: known.manifest.version, digest: known.behaviour }];
-          }),
-        );
-        const last = await lastEvents(tx, { pipelineId: pipeline.id, brandId: brand.id });
-        const trigger = sampleFor(graph, types, {
-          ...(input.trigger === undefined ? {} : { node: input.trigger }),
-          inputs: input.inputs,
-          now: new Date().toISOString(),
-          last: (node) => last.get(node) as RunTrigger | undefined,
-        });
+    .mutation(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const ready = await readied(ctx.services, tx, ctx.member, input);
+        const { graph, brand, pipeline } = ready;
+        const ahead = input.nonce === undefined ? await lookAhead(ctx.services, tx, ready) : null;
         const started = await startRun(tx, {
           pipelineId: pipeline.id,
-          version: number,
+          version: ready.version,
           brandId: brand.id,
           graph,
           isLimited: graph.limits !== undefined,
-          plan,
-          pins,
+          plan: ready.plan,
+          pins: ready.pins,
           kit: brand.kit,
-          first,
-          afresh,
+          first: ready.first,
+          afresh: ready.afresh,
           dryRun: input.dryRun,
           nonce: input.nonce ?? null,
-          trigger,
+          trigger: ready.trigger,
           startedBy: ctx.member.userId,
         });
+        if (ahead) await keepEstimate(tx, started.runId, ahead.estimate);
         await audit(tx, ctx.member.userId, 'run.start', { run: started.runId, pipeline: pipeline.id, brand: brand.id });
         return started;
-      });
-    }),
+      }),
+    ),
+
+  /** What a run that is asked for like this would reuse, make and take. Nothing is started. */
+  preview: memberProcedure('editor')
+    .input(RunWanted)
+    .output(RunAhead)
+    .query(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => lookAhead(ctx.services, tx, await readied(ctx.services, tx, ctx.member, input))),
+    ),
+
+  /** What going on with a run from what failed in it would keep and make again. */
+  previewRetry: runProcedure('editor')
+    .output(RunAhead)
+    .query(({ ctx, input }) => ctx.inWorkspace((tx) => lookAtRetry(ctx.services, tx, input.runId))),
+
+  /** What a run was expected to take when it began, and what it has taken. */
+  cost: runProcedure('analyst')
+    .output(z.object({ expected: Expected.nullable(), taken: Expected.nullable() }))
+    .query(({ ctx, input }) => ctx.inWorkspace((tx) => costOf(ctx.services, tx, input.runId))),
 
   list: memberProcedure('sponsor-viewer')
     .input(
@@ -415,10 +365,20 @@ export const runs = router({
 
   /** Tries failed or cancelled steps again, all of the run's or some; the same run goes on. */
   retry: runProcedure('editor')
-    .input(z.object({ nodeId: z.string().max(40).optional(), path: Path.optional() }))
+    .input(
+      z.object({
+        nodeId: z.string().max(40).optional(),
+        path: Path.optional(),
+        /** In the place of the run's budget, where it has one. */
+        budget: Budget.optional(),
+      }),
+    )
     .output(z.object({}))
     .mutation(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
+        if (input.budget && !(await raiseBudget(tx, input.runId, input.budget))) {
+          throw new Problem('CONFLICT', 'NO_BUDGET', 'This run has no budget.', { hint: 'Continue it without one.' });
+        }
         const again = await retrySteps(
           tx,
           {

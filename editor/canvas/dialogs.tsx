@@ -2,6 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Dialog as RadixDialog } from 'radix-ui';
 import { Fragment, useMemo, useState } from 'react';
+import { upstreamOf } from '../../runtime/graph/flow.ts';
 import { trpc } from '../api.ts';
 import { SHORTCUTS, type ShortcutId } from '../commands/shortcuts.ts';
 import { type FormField, formFields, type Json } from '../inspector/form-schema.ts';
@@ -9,6 +10,8 @@ import { Output } from '../inspector/output.tsx';
 import { readRecording } from '../inspector/read-recording.ts';
 import { SchemaForm } from '../inspector/schema-form.tsx';
 import { problemOf } from '../problem.ts';
+import { AheadView, useAhead } from '../runs/ahead.tsx';
+import { ContinueDialog } from '../runs/start-dialog.tsx';
 import { StartsDialog } from '../triggers/starts-dialog.tsx';
 import { Button } from '../ui/button.tsx';
 import { Dialog } from '../ui/dialog.tsx';
@@ -33,6 +36,16 @@ export function Dialogs({ act }: { act: Record<ShortcutId, () => void> }) {
   switch (dialog?.kind) {
     case 'run':
       return <RunDialog request={dialog.start} onClose={close} />;
+    case 'continue':
+      return (
+        <ContinueDialog
+          workspaceId={store.getState().workspaceId}
+          runId={dialog.runId}
+          number={dialog.number}
+          budget={store.getState().run?.graph.limits?.budget}
+          onClose={close}
+        />
+      );
     case 'publish':
       return <PublishDialog onClose={close} />;
     case 'starts':
@@ -50,17 +63,23 @@ export function Dialogs({ act }: { act: Record<ShortcutId, () => void> }) {
   }
 }
 
-/** Asks for the inputs that the pipeline leaves open. */
+/** What a run would reuse, make and take; and asks for the inputs that the pipeline leaves open. */
 function RunDialog({ request, onClose }: { request: RunRequest; onClose: () => void }) {
   const store = useEditorStore();
   const { startNow, starting } = useRunFrom();
   const graph = useEditor((state) => state.graph);
   const catalogue = useEditor((state) => state.catalogue);
+  const brandId = useEditor((state) => state.brandId);
+  const save = useEditor((state) => state.save);
   const [values, setValues] = useState<Record<string, Json>>({});
-  const inputs = useMemo(
-    () => (openInputs(store).length > 0 ? openInputs(store) : graph.inputs),
-    [store, graph.inputs],
-  );
+  const inputs = useMemo(() => {
+    // a part of the pipeline is only asked for what that part needs
+    const part = request.only === undefined ? null : new Set([request.only, ...upstreamOf(graph, request.only)]);
+    const open = openInputs(store);
+    return (open.length > 0 || request.from !== undefined ? open : graph.inputs).filter(
+      ({ node }) => part?.has(node) ?? true,
+    );
+  }, [store, graph, request.only, request.from]);
   const fields = inputs.flatMap((input): { name: string; title: string; schema: unknown; field: FormField }[] => {
     const node = graph.nodes.find((other) => other.id === input.node);
     const schema = catalogue.get(node?.type ?? '')?.config;
@@ -80,16 +99,36 @@ function RunDialog({ request, onClose }: { request: RunRequest; onClose: () => v
     ];
   });
   const complete = fields.every(({ name, field }) => values[name] !== undefined || field.default !== undefined);
+  const optional = openInputs(store).length === 0;
+  const ready = (complete || optional) && brandId !== null;
+  const { workspaceId, pipelineId } = store.getState();
+  const { version = 'draft', inputs: _inputs, look: _look, ...rest } = request;
+  const wanted = { workspaceId, pipelineId, brandId: brandId ?? '', version, ...rest, inputs: values };
+  // a draft is looked at as it is saved
+  const ahead = useAhead(ready && (version !== 'draft' || save === 'saved') ? wanted : null);
+  const name = graph.nodes.find(({ id }) => id === (request.only ?? request.from))?.name;
+  const title = request.only
+    ? `Run only ${name}`
+    : request.from
+      ? `Run from ${name} on`
+      : request.dryRun
+        ? 'Run without publishing'
+        : typeof request.version === 'number'
+          ? `Run v${request.version}`
+          : 'Run the draft';
+  const lead = request.only
+    ? 'What it needs is taken from before. Nothing after it runs.'
+    : request.from
+      ? 'This node and everything after it is made again. What lies before is reused.'
+      : request.dryRun
+        ? 'Everything is made and nothing is sent: each node that publishes says what it would have done.'
+        : undefined;
   return (
     <Dialog
       open={true}
       onClose={onClose}
-      title={request.dryRun ? 'Rehearse with' : 'Run with'}
-      lead={
-        request.dryRun
-          ? 'A rehearsal makes everything and publishes nothing.'
-          : 'These are the inputs of this pipeline.'
-      }
+      title={title}
+      lead={lead}
       footer={
         <>
           <Button look="quiet" onClick={onClose}>
@@ -98,11 +137,12 @@ function RunDialog({ request, onClose }: { request: RunRequest; onClose: () => v
           <Button
             look="main"
             icon="play"
-            disabled={!complete}
+            autoFocus={optional}
+            disabled={!ready || ahead.error !== null}
             busy={starting}
             onClick={() => startNow({ ...request, inputs: values })}
           >
-            {request.dryRun ? 'Rehearse' : 'Run'}
+            {request.dryRun ? 'Run without publishing' : 'Run'}
           </Button>
         </>
       }
@@ -129,6 +169,9 @@ function RunDialog({ request, onClose }: { request: RunRequest; onClose: () => v
             )}
           />
         ))}
+      </div>
+      <div className="mt-3">
+        {ready ? <AheadView ahead={ahead} /> : <p className="muted">What it takes is shown once this is filled in.</p>}
       </div>
     </Dialog>
   );
@@ -319,7 +362,7 @@ function CommandPalette({ act, onClose }: { act: Record<ShortcutId, () => void>;
         ? [
             {
               key: 'rehearse',
-              label: 'Rehearse (publishes nothing)',
+              label: 'Run without publishing',
               icon: 'play',
               note: '',
               run: () => run({ dryRun: true }),

@@ -24,7 +24,8 @@ export type Dialog =
   | null
   | { kind: 'publish' | 'shortcuts' | 'commands' | 'versions' | 'starts' }
   | { kind: 'large'; node: string }
-  | { kind: 'run'; start: RunRequest };
+  | { kind: 'run'; start: RunRequest }
+  | { kind: 'continue'; runId: string; number: number };
 
 /** What a run is started with. `version` absent: the draft as it stands. */
 export type RunRequest = {
@@ -33,6 +34,8 @@ export type RunRequest = {
   only?: string;
   from?: string;
   inputs?: Record<string, GraphNode['config'][string]>;
+  /** Only shown first what it would do. */
+  look?: boolean;
 };
 
 export type QuickAdd = {

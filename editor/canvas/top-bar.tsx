@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { trpc } from '../api.ts';
 import { BrandSwitcher } from '../brands/brand-switcher.tsx';
+import type { NodeView } from '../run-view.ts';
 import { StartsButton } from '../triggers/starts-button.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
 import { Segmented } from '../ui/field.tsx';
@@ -17,7 +18,7 @@ import { tellProblem } from './dialogs.tsx';
 import type { Width } from './pipeline-page.tsx';
 import { isOver } from './run-watch.ts';
 import { useEditor, useEditorStore } from './store.ts';
-import { openInputs, useRunFrom } from './use-run.ts';
+import { useRunFrom } from './use-run.ts';
 
 type View = 'canvas' | 'outline';
 type TopBarProps = { view: View; onView: (view: View) => void; width: Width };
@@ -305,16 +306,23 @@ function RunButton() {
   }
   const items: MenuItem[] = [
     { label: 'Run the draft', icon: 'play', keys: 'mod+enter', onSelect: () => run() },
-    ...(openInputs(store).length === 0 && store.getState().graph.inputs.length > 0
+    {
+      label: 'See what it takes first',
+      icon: 'eye',
+      onSelect: () => run({ look: true }),
+    },
+    { label: 'Run without publishing', icon: 'send', note: 'a rehearsal', onSelect: () => run({ dryRun: true }) },
+    ...(shown && isOver(shown) && shown.nodes.some(({ counts }: NodeView) => counts.failed + counts.cancelled > 0)
       ? [
           {
-            label: 'Run with other inputs',
-            icon: 'sliders-horizontal',
-            onSelect: () => store.getState().set({ dialog: { kind: 'run', start: {} } }),
+            label: `Continue run ${shown.number}`,
+            icon: 'skip-forward',
+            note: 'from what failed',
+            onSelect: () =>
+              store.getState().set({ dialog: { kind: 'continue', runId: shown.id, number: shown.number } }),
           },
         ]
       : []),
-    { label: 'Rehearse', icon: 'eye', note: 'publishes nothing', onSelect: () => run({ dryRun: true }) },
     'line',
     {
       label: version === null ? 'No version yet' : `Run v${version}`,

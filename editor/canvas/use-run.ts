@@ -47,7 +47,7 @@ export function useRunFrom() {
     mutationFn: async (request: RunRequest) => {
       const { workspaceId, pipelineId, brandId } = store.getState();
       if (!brandId) throw new Error('Choose a brand first.');
-      const { version = 'draft', inputs = {}, ...rest } = request;
+      const { version = 'draft', inputs = {}, look: _look, ...rest } = request;
       if (version === 'draft' && !(await saved(store))) {
         throw Object.assign(new Error('not saved'), {
           problem: {
@@ -80,7 +80,7 @@ export function useRunFrom() {
     }),
   );
 
-  /** Asks for open inputs first; shows what is wrong where the graph cannot run. */
+  /** Asks for open inputs first, and shows what a part of a run would do; says what is wrong where the graph cannot run. */
   function run(request: RunRequest = {}): void {
     const { graph, catalogue, set, select } = store.getState();
     const draft = (request.version ?? 'draft') === 'draft';
@@ -92,7 +92,8 @@ export function useRunFrom() {
       toast({ id: 'cannot-run', title: first.message, text: first.hint ?? undefined, tone: 'warning' });
       return;
     }
-    if (request.inputs === undefined && openInputs(store).length > 0 && !request.only) {
+    const isPartial = request.only !== undefined || request.from !== undefined || request.dryRun === true;
+    if (request.look || isPartial || (request.inputs === undefined && openInputs(store).length > 0)) {
       set({ dialog: { kind: 'run', start: request } });
       return;
     }
@@ -105,7 +106,7 @@ export function useRunFrom() {
     starting: start.isPending,
     startNow: start.mutate,
     run,
-    runNode: (node: string, how: 'only' | 'from') => run({ [how]: node }),
+    runNode: (node: string, how: 'only' | 'from') => run(how === 'only' ? { only: node, from: node } : { from: node }),
     stop: () => {
       const { workspaceId, run: current } = store.getState();
       if (current) cancel.mutate({ workspaceId, runId: current.id });

@@ -4,9 +4,11 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { type FormEvent, Fragment, useState } from 'react';
 import { client, type Outputs } from '../api.ts';
+import { useCurrentBrand } from '../brands/current-brand.ts';
 import { saveText } from '../media/save-text.ts';
 import { problemOf } from '../problem.ts';
 import { runLook } from '../runs/run-state.ts';
+import { StartDialog } from '../runs/start-dialog.tsx';
 import { atLeast, useRole } from '../session/session.ts';
 import { dateTime, exact } from '../shell/dates.ts';
 import { Page } from '../shell/page.tsx';
@@ -42,6 +44,8 @@ export function PipelinesPage() {
   const role = useRole(workspaceId);
   const mayEdit = atLeast(role, 'editor');
   const [query, setQuery] = useState('');
+  const { brand } = useCurrentBrand(workspaceId);
+  const [starting, setStarting] = useState<PipelineRow | null>(null);
   const [naming, setNaming] = useState<PipelineRow | null>(null);
   const found = useQuery(pipelinesQuery(workspaceId));
   const refresh = () => cache.invalidateQueries({ queryKey: ['pipelines', workspaceId] });
@@ -200,6 +204,9 @@ export function PipelinesPage() {
                           search: { pipeline: row.id },
                         }),
                     },
+                    ...(mayEdit && brand
+                      ? ([{ label: 'Run', icon: 'play', onSelect: () => setStarting(row) }] as const)
+                      : []),
                     ...(mayEdit
                       ? ([
                           { label: 'Rename', icon: 'pencil', onSelect: () => setNaming(row) },
@@ -219,6 +226,15 @@ export function PipelinesPage() {
             </li>
           ))}
         </ul>
+      )}
+      {starting && brand && (
+        <StartDialog
+          workspaceId={workspaceId}
+          pipelineId={starting.id}
+          pipelineName={starting.name}
+          brandId={brand.id}
+          onClose={() => setStarting(null)}
+        />
       )}
       {naming && <Rename row={naming} workspaceId={workspaceId} onClose={() => setNaming(null)} onDone={refresh} />}
     </Page>

@@ -1,12 +1,11 @@
 /** One run: what it made, when each step worked, why, what failed and what can be done about it. Live while it runs. */
 import './runs.css';
 import '../canvas/node.css';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { expressionsIn } from '../../runtime/graph/expression.ts';
 import { flowOrder } from '../../runtime/graph/flow.ts';
-import { client, type Inputs } from '../api.ts';
+import { client } from '../api.ts';
 import { useCurrentBrand } from '../brands/current-brand.ts';
 import { mediaAddress } from '../media/address.ts';
 import { problemOf } from '../problem.ts';
@@ -25,13 +24,14 @@ import { Bar } from '../ui/progress.tsx';
 import { toast } from '../ui/toast.tsx';
 import { madeVideos } from './made-videos.ts';
 import { NodeCards } from './node-cards.tsx';
-import { offerToNotify } from './notify.ts';
 import { RetryButton } from './retry-button.tsx';
 import { runLook } from './run-state.ts';
 import { RunTimeline } from './run-timeline.tsx';
 import { catalogueQuery } from './source.ts';
+import { ContinueDialog, StartDialog } from './start-dialog.tsx';
 import { StepPanel } from './step-panel.tsx';
 import { refreshRun, useRunWatch } from './stream.ts';
+import { takenWords } from './taken-words.ts';
 import { useRunNews } from './use-run-news.ts';
 
 type RunDetailProps = { workspaceId: string; runId: string; nodeId: string | null };
@@ -150,8 +150,6 @@ function Shown({ workspaceId, run, status, nodeId, onShow }: ShownProps) {
 
 function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView; status: string }) {
   const role = useRole(workspaceId);
-  const navigate = useNavigate();
-  const cache = useQueryClient();
   const { brands } = useCurrentBrand(workspaceId);
   const look = runLook(run.state);
   const running = run.state === 'running';
@@ -163,23 +161,8 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
     onSuccess: () => refreshRun(workspaceId, run.id),
     onError: (error) => toast({ title: problemOf(error).message, tone: 'danger' }),
   });
-  const again = useMutation({
-    mutationFn: () =>
-      client.runs.start.mutate({
-        workspaceId,
-        pipelineId: run.pipelineId,
-        brandId: run.brandId,
-        version: run.version ?? 'draft',
-        inputs: inputsOf(run),
-      }),
-    onSuccess: ({ runId }) => {
-      offerToNotify();
-      void cache.invalidateQueries({ queryKey: ['runs', workspaceId] });
-      void navigate({ to: '/w/$workspaceId/runs/$runId', params: { workspaceId, runId }, search: {} });
-    },
-    onError: (error) =>
-      toast({ title: problemOf(error).message, text: problemOf(error).hint ?? undefined, tone: 'danger' }),
-  });
+  const [dialog, setDialog] = useState<'again' | 'continue' | null>(null);
+  const hasFailed = run.nodes.some(({ counts }: NodeView) => counts.failed + counts.cancelled > 0);
   const zip = `/api/runs/${run.id}/outputs.zip?workspaceId=${workspaceId}`;
   return (
     <header>
@@ -214,6 +197,7 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
           {running && run.etaMs ? `, about ${duration(run.etaMs / 1000)} left` : ''}.
           {run.summary ? ` ${run.summary}` : ''}
         </p>
+        {!running && <Cost workspaceId={workspaceId} run={run} />}
         {running && <Bar value={run.progress} of={run.id} label="Progress of the run" className="mt-3 max-w-[480px]" />}
       </div>
       <div className="row flex-wrap">
@@ -236,22 +220,56 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
               {cancel.isPending ? 'Stopping' : 'Stop'}
             </Button>
           ) : (
-            <Button icon="rotate-ccw" busy={again.isPending} onClick={() => again.mutate()}>
-              Run again
-            </Button>
+            <>
+              {hasFailed && (
+                <Button icon="skip-forward" onClick={() => setDialog('continue')}>
+                  Continue
+                </Button>
+              )}
+              <Button icon="rotate-ccw" onClick={() => setDialog('again')}>
+                Run again
+              </Button>
+            </>
           ))}
       </div>
+      {dialog === 'continue' && (
+        <ContinueDialog
+          workspaceId={workspaceId}
+          runId={run.id}
+          number={run.number}
+          budget={run.graph.limits?.budget}
+          onClose={() => setDialog(null)}
+        />
+      )}
+      {dialog === 'again' && (
+        <StartDialog
+          workspaceId={workspaceId}
+          pipelineId={run.pipelineId}
+          pipelineName={run.pipelineName}
+          brandId={run.brandId}
+          again={{ runId: run.id, number: run.number, version: run.version, nodes: run.graph.nodes }}
+          onClose={() => setDialog(null)}
+        />
+      )}
     </header>
   );
 }
 
-/** What the run was started with: its graph holds each named input as it was filled in. An expression is the pipeline's own. */
-function inputsOf(run: RunView): NonNullable<Inputs['runs']['start']['inputs']> {
-  return Object.fromEntries(
-    run.graph.inputs.flatMap(({ name, node, field }) => {
-      const value = run.graph.nodes.find(({ id }) => id === node)?.config[field];
-      return value === undefined || expressionsIn(value).length > 0 ? [] : [[name, value]];
-    }),
+/** What it took, beside what was expected when it began. */
+function Cost({ workspaceId, run }: { workspaceId: string; run: RunView }) {
+  const role = useRole(workspaceId);
+  const { data } = useQuery({
+    queryKey: ['cost', workspaceId, run.id, run.endedAt],
+    enabled: atLeast(role, 'analyst'),
+    queryFn: () => client.runs.cost.query({ workspaceId, runId: run.id }),
+  });
+  if (!data?.taken) return null;
+  const expected = data.expected?.seconds == null ? null : data.expected;
+  return (
+    <p className="facts mt-1">
+      <span>Worked for {takenWords(data.taken).join(', ')}</span>
+      {expected && <span>Expected: {takenWords(expected, 'about ').join(', ')}</span>}
+    </p>
   );
 }
 

@@ -5,6 +5,7 @@ import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useDeferredValue, useState } from 'react';
 import { client, type Outputs } from '../api.ts';
 import { type Brand, useCurrentBrand } from '../brands/current-brand.ts';
+import { FailuresLink } from '../failures/failures-link.tsx';
 import { dateTime, exact } from '../shell/dates.ts';
 import { useTitle } from '../shell/page.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
@@ -64,6 +65,8 @@ export function RunsPage() {
             <Icon name="send" size={14} />
             Outbox
           </Link>
+          <FailuresLink workspaceId={workspaceId} />
+          <span className="basis-full" />
           <Menu
             align="end"
             trigger={

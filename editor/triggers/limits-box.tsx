@@ -1,4 +1,4 @@
-/** How many runs of the pipeline go on at one time, and whose turn comes first. Part of the draft, like a wire. */
+/** How many runs of the pipeline go on at one time, what one may take, and whose turn comes first. Part of the draft, like a wire. */
 import { useId } from 'react';
 import type { Limits } from '../../runtime/graph/graph.ts';
 import { useEditor, useEditorStore } from '../canvas/store.ts';
@@ -6,6 +6,7 @@ import { setLimits } from '../commands/edit.ts';
 import { DraftInput } from '../inspector/draft-input.tsx';
 import { parseNumber } from '../inspector/form-schema.ts';
 import { Segmented } from '../ui/field.tsx';
+import { BudgetFields } from './budget-fields.tsx';
 
 const KEY = /^[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){0,7}$/;
 
@@ -21,6 +22,12 @@ export function LimitsBox() {
       key: `limits ${Object.keys(part).join()}`,
     });
   };
+  // money is only offered where a node states a price
+  const currency = useEditor(
+    ({ graph, catalogue }) =>
+      graph.nodes.map(({ type }) => catalogue.get(type)?.cost?.money?.currency).find((each) => each !== undefined) ??
+      null,
+  );
   const by = limits.by ?? 'brand';
   return (
     <section className="card p-3 grid gap-3" aria-label="At the same time">
@@ -88,6 +95,12 @@ export function LimitsBox() {
           <p className="t-12 muted">Further runs wait their turn; each says for what.</p>
         </>
       )}
+      <BudgetFields
+        budget={limits.budget ?? {}}
+        currency={currency}
+        disabled={disabled}
+        onChange={(next) => change({ budget: Object.keys(next).length === 0 ? undefined : next })}
+      />
       <div className="flex flex-wrap items-center gap-2">
         <span className="grow">Turn within the brand</span>
         <Segmented

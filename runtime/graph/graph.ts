@@ -87,6 +87,19 @@ export const GraphNote = z.strictObject({
   size: z.strictObject({ width: z.number().positive(), height: z.number().positive() }),
 });
 
+/** What one run may take; the step that would go beyond it does not begin. */
+export const Budget = z.strictObject({
+  /** of work, side by side counted twice */
+  minutes: z.number().min(0.1).max(100_000).optional(),
+  /** of services: questions and acts */
+  calls: z.number().int().min(0).max(10_000_000).optional(),
+  /** Of what node types state; `minor` are cents. */
+  money: z
+    .strictObject({ currency: z.string().regex(/^[A-Z]{3}$/), minor: z.number().min(0).max(1_000_000_000) })
+    .optional(),
+});
+export type Budget = z.infer<typeof Budget>;
+
 /**
  * How many runs of the pipeline go on at one time, and how they stand to others of their brand. A run beyond the limit
  * waits for the oldest before it to end. Read by the database when a run starts (ledger_rank).
@@ -102,6 +115,7 @@ export const Limits = z.strictObject({
     .optional(),
   /** 1 before 0 before -1, within a brand. */
   priority: z.number().int().min(-1).max(1).optional(),
+  budget: Budget.optional(),
 });
 export type Limits = z.infer<typeof Limits>;
 

@@ -120,6 +120,12 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     version: 'draft',
     inputs: {},
   }),
+  'runs.preview': async (place) => ({
+    pipelineId: await makePipeline(world.server, place),
+    brandId: place.brandId,
+  }),
+  'runs.previewRetry': run,
+  'runs.cost': run,
   'runs.list': ({ brandId }) => ({ brandId }),
   'runs.get': run,
   'runs.latestFor': async (place) => ({
@@ -185,6 +191,16 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
   }),
   'effects.list': ({ brandId }) => ({ brandId }),
   'effects.decide': async (place) => ({ ...(await makeEffect(world.server, place)), decision: 'leave' }),
+  'failures.list': ({ brandId }) => ({ brandId }),
+  'failures.count': ({ brandId }) => ({ brandId }),
+  'failures.retry': async (place) => ({
+    brandId: place.brandId,
+    items: [{ runId: (await makeRun(world.server, place)).runId, nodeId: 'other' }],
+  }),
+  'failures.putAside': async (place) => ({
+    brandId: place.brandId,
+    runIds: [(await makeRun(world.server, place)).runId],
+  }),
   'waits.list': ({ brandId }) => ({ brandId }),
   'waits.get': question,
   'waits.decide': async (place) => ({
@@ -278,6 +294,7 @@ describe.each(guarded)('$name', (procedure) => {
       !('pageId' in input) &&
       type === 'query' &&
       name !== 'runs.latestFor' &&
+      name !== 'runs.preview' &&
       name !== 'triggers.get' &&
       name !== 'showcase.pages'
     ) {

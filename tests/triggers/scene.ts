@@ -11,11 +11,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assetRows } from '../../db/assets.ts';
 import { saveCatalogue } from '../../db/catalogue.ts';
 import { localStore } from '../../runtime/assets.ts';
+import type { InternalHost } from '../../runtime/broker.ts';
 import { assetsCapability } from '../../runtime/capabilities/assets.ts';
 import type { Capability } from '../../runtime/capabilities/capability.ts';
 import { type Catalogue, loadCatalogue } from '../../runtime/catalogue.ts';
 import { NO_FAULTS } from '../../runtime/faults.ts';
-import { createFetcher, type EgressMap } from '../../runtime/fetch.ts';
+import { createFetcher, type EgressMap, type Fetcher } from '../../runtime/fetch.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
 import { lookOnce, type TriggersOptions } from '../../runtime/triggers/triggers.ts';
@@ -25,10 +26,23 @@ import { startTestServer } from '../support/server.ts';
 
 export const CACHE = path.join(os.tmpdir(), 'spliceboard-test-cache');
 
-export async function openScene(options: { egress?: EgressMap; idle?: boolean } = {}) {
+export type SceneOptions = {
+  egress?: EgressMap;
+  idle?: boolean;
+  /** A folder of other nodes than the product's own, and what they may ask for. */
+  nodes?: string;
+  capabilities?: (fetcher: Fetcher) => Capability[];
+  internalHosts?: InternalHost[];
+};
+
+export async function openScene(options: SceneOptions = {}) {
   const server = await startTestServer();
   const sandbox: Sandbox = await createSandbox({ cacheDir: CACHE });
-  const catalogue: Catalogue = await loadCatalogue({ sandbox, cacheDir: CACHE });
+  const catalogue: Catalogue = await loadCatalogue({
+    sandbox,
+    cacheDir: CACHE,
+    ...(options.nodes ? { dir: options.nodes } : {}),
+  });
   const db = server.services.db;
   await saveCatalogue(
     db,
@@ -59,6 +73,7 @@ export async function openScene(options: { egress?: EgressMap; idle?: boolean } 
       probe: () => Promise.reject(new Error('nothing here is a recording')),
       sidecars: () => Promise.resolve([]),
     }),
+    ...(options.capabilities?.(fetcher) ?? []),
   ];
   const assetsDir = path.join(server.dataDir, 'assets');
   const startOne = () =>
@@ -68,7 +83,7 @@ export async function openScene(options: { egress?: EgressMap; idle?: boolean } 
       sandbox,
       catalogue,
       capabilities: new Map(capabilities.map((each) => [each.name, each])),
-      internalHosts: new Map(),
+      internalHosts: new Map((options.internalHosts ?? []).map((each) => [each.host, each])),
       fetcher,
       faults: NO_FAULTS,
       log: (line, details) => log.push(`${line} ${JSON.stringify(details)}`),

@@ -1,0 +1,305 @@
+/** What a run is started from, and the look ahead at it: what is reused, what is made, and what that will take. */
+import * as z from 'zod';
+import { getBrand } from '../db/brands.ts';
+import { beginningOf, endedRuns, estimateOf, recordedSeconds, taken } from '../db/forecast.ts';
+import { getPipeline, pipelineVersion } from '../db/pipelines.ts';
+import { runSnapshot } from '../db/run-view.ts';
+import { lastEvents } from '../db/triggers.ts';
+import { loadValue, type StoredValue } from '../db/values.ts';
+import type { WorkspaceTx } from '../db/workspace.ts';
+import type { BrandKit } from '../nodes/contract.ts';
+import { dependentsOf } from '../runtime/graph/advance.ts';
+import { type Ahead, estimate } from '../runtime/graph/estimate.ts';
+import { expressionsIn } from '../runtime/graph/expression.ts';
+import { Graph, type Problem as GraphProblem } from '../runtime/graph/graph.ts';
+import type { Plan } from '../runtime/graph/plan.ts';
+import { prepareRun } from '../runtime/graph/prepare.ts';
+import { resolveNodes } from '../runtime/graph/resolve.ts';
+import { type RunTrigger, sampleFor, triggersOf } from '../runtime/graph/triggers.ts';
+import type { Services } from './deps.ts';
+import { foresee } from './foresee.ts';
+import { notFound, Problem } from './problem.ts';
+import type { Manifests } from './run-view.ts';
+import { type Member, requireBrand } from './trpc.ts';
+
+export const RunWanted = z.object({
+  pipelineId: z.uuid(),
+  brandId: z.uuid(),
+  version: z.union([z.number().int().positive(), z.enum(['draft', 'latest'])]).default('draft'),
+  inputs: z.record(z.string().max(40), z.json()).default({}),
+  set: z
+    .array(z.object({ node: z.string().max(80), field: z.string().max(60), value: z.json() }))
+    .max(200)
+    .default([]),
+  dryRun: z.boolean().default(false),
+  /** Runs this node and what it needs. */
+  only: z.string().max(40).optional(),
+  /** Makes this node and what follows it anew, whatever is stored. */
+  from: z.string().max(40).optional(),
+  /** With the inputs and the trigger's event of this earlier run of the pipeline, where nothing else is given. */
+  again: z.uuid().optional(),
+  /** Benches only: nothing stored is used and nothing of it is found later. */
+  nonce: z.string().max(80).optional(),
+  /** Of several triggers, the one whose event it begins with; the Manual one or the first where absent. */
+  trigger: z.string().max(40).optional(),
+});
+type RunWanted = z.infer<typeof RunWanted>;
+
+export const Expected = z.object({
+  seconds: z.number().nullable(),
+  calls: z.number(),
+  posts: z.number(),
+  accounts: z.number(),
+  money: z.array(z.object({ currency: z.string(), minor: z.number() })),
+  quota: z.array(z.object({ name: z.string(), units: z.number() })),
+});
+export const RunAhead = z.object({
+  nodes: z.array(
+    z.object({
+      nodeId: z.string(),
+      name: z.string(),
+      reused: z.number(),
+      /** Of its steps; null where the number is not known yet. */
+      runs: z.number().nullable(),
+      /** Would send something, and only says what. */
+      isRehearsed: z.boolean(),
+      /** Quicker to run again than to look up. */
+      isCheap: z.boolean(),
+    }),
+  ),
+  /** Nodes of which nothing is made. */
+  reused: z.number(),
+  runs: z.number(),
+  estimate: Expected.extend({
+    /** Earlier runs it rests on. */
+    basedOn: z.number(),
+    /** Names of nodes that nothing is known about yet. */
+    unknown: z.array(z.string()),
+  }),
+  /** Settings of the earlier run that the version has no place for. */
+  dropped: z.array(z.string()),
+});
+type RunAhead = z.infer<typeof RunAhead>;
+
+/** Longer values are not looked at before a run, and not shown. */
+export const VALUE_BYTES = 8 * 1024 * 1024;
+
+export async function manifestsOf(services: Services): Promise<Manifests> {
+  const types = await services.nodeTypes.all();
+  return new Map([...types].map(([id, { manifest }]) => [id, manifest]));
+}
+
+export async function bytesOf(services: Services, workspaceId: string, sha256: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await services.storeFor(workspaceId, { internal: true }).read(sha256)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** What was asked for by a wrong name is the caller's mistake; the rest is the pipeline's. */
+function notReady(problems: GraphProblem[]): Problem {
+  const [first] = problems;
+  const { code, message, hint } = first!;
+  if (code.startsWith('RUN_')) return new Problem('BAD_REQUEST', code, message, hint === null ? {} : { hint });
+  const isEmpty = code === 'PIPELINE_EMPTY';
+  return new Problem('PRECONDITION_FAILED', isEmpty ? code : 'PIPELINE_NOT_READY', message, {
+    ...(hint === null ? {} : { hint }),
+    ...(isEmpty ? {} : { details: problems }),
+  });
+}
+
+/** Everything a run is started with. Throws a `Problem` where it cannot be. */
+export async function readied(services: Services, tx: WorkspaceTx, member: Member, input: RunWanted) {
+  const types = await services.nodeTypes.all();
+  const manifests = await manifestsOf(services);
+  const brand = await getBrand(tx, input.brandId);
+  if (!brand) throw notFound('This brand');
+  const pipeline = await getPipeline(tx, input.pipelineId);
+  if (!pipeline) throw notFound('This pipeline');
+  const number =
+    input.version === 'draft' ? null : input.version === 'latest' ? pipeline.publishedVersion : input.version;
+  if (input.version === 'latest' && number === null) {
+    throw new Problem('PRECONDITION_FAILED', 'NOT_PUBLISHED', `${pipeline.name} has no published version yet.`, {
+      hint: 'Publish it, or run the draft.',
+    });
+  }
+  const version = number === null ? undefined : await pipelineVersion(tx, pipeline.id, number);
+  if (number !== null && !version) throw notFound(`Version ${number}`);
+  const saved = Graph.parse(version ? version.graph : pipeline.graph);
+  const before = input.again === undefined ? null : await earlierBeginning(tx, member, pipeline.id, input.again);
+  const names = new Set(saved.inputs.map(({ name }) => name));
+  const given = Object.fromEntries(Object.entries(before?.inputs ?? {}).filter(([name]) => names.has(name)));
+  const inputs = { ...given, ...input.inputs };
+  const prepared = prepareRun(saved, manifests, {
+    inputs,
+    set: input.set,
+    ...(input.only === undefined ? {} : { only: input.only }),
+    ...(input.from === undefined ? {} : { from: input.from }),
+  });
+  if (!prepared.ok) throw notReady(prepared.problems);
+  const { graph, plan, first, afresh } = prepared;
+  const pins = Object.fromEntries(
+    [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
+      const known = types.get(type)!;
+      return [type, { version: known.manifest.version, digest: known.behaviour }];
+    }),
+  );
+  const started = before?.trigger ?? null;
+  const isThere = started !== null && triggersOf(graph, types).some(({ node }) => node === started.node);
+  const last = await lastEvents(tx, { pipelineId: pipeline.id, brandId: brand.id });
+  const trigger = isThere
+    ? started
+    : sampleFor(graph, types, {
+        ...(input.trigger === undefined ? {} : { node: input.trigger }),
+        inputs,
+        now: new Date().toISOString(),
+        last: (node) => last.get(node) as RunTrigger | undefined,
+      });
+  return {
+    workspaceId: member.workspaceId,
+    brand,
+    pipeline,
+    version: number,
+    graph,
+    plan,
+    first,
+    afresh,
+    pins,
+    trigger,
+    types,
+    manifests,
+    dryRun: input.dryRun,
+    nonce: input.nonce ?? null,
+    dropped: Object.keys(before?.inputs ?? {}).filter((name) => !names.has(name)),
+  };
+}
+type Readied = Awaited<ReturnType<typeof readied>>;
+
+/** What an earlier run of the pipeline was given: its graph holds each named input as it was filled in. */
+async function earlierBeginning(tx: WorkspaceTx, member: Member, pipelineId: string, runId: string) {
+  const run = await beginningOf(tx, runId);
+  if (run?.pipelineId !== pipelineId) throw notFound('This run');
+  requireBrand(member, run.brandId);
+  const graph = Graph.parse(run.graph);
+  const inputs = Object.fromEntries(
+    graph.inputs.flatMap(({ name, node, field }) => {
+      const value = graph.nodes.find(({ id }) => id === node)?.config[field];
+      return value === undefined || expressionsIn(value).length > 0 ? [] : [[name, value]];
+    }),
+  );
+  const trigger = run.trigger as RunTrigger | null;
+  return { inputs, trigger: trigger && { ...trigger, sample: 'Started again, with the event of an earlier run.' } };
+}
+
+export async function lookAhead(services: Services, tx: WorkspaceTx, ready: Readied): Promise<RunAhead> {
+  const values = new Map<string, Promise<unknown>>();
+  const read = (stored: StoredValue): Promise<unknown> => {
+    if (stored.bytes > VALUE_BYTES) return Promise.resolve(undefined);
+    const known =
+      values.get(stored.digest) ??
+      loadValue(stored, (sha256) => bytesOf(services, ready.workspaceId, sha256)).catch(() => undefined); // removed meanwhile
+    values.set(stored.digest, known);
+    return known;
+  };
+  const found = await foresee(
+    tx,
+    { ...ready, pipelineId: ready.pipeline.id, brandId: ready.brand.id, kit: ready.brand.kit as BrandKit },
+    read,
+  );
+  const ahead = found.map(({ node, reused, total }) => ({
+    node,
+    reused,
+    total,
+    isRehearsed: ready.dryRun && ready.types.get(ready.plan.nodes[node]!.type)?.manifest.effect === 'writes-external',
+  }));
+  const { plan, graph, manifests } = ready;
+  const size = await recordedSeconds(tx, JSON.stringify([graph.nodes, ready.trigger?.event ?? null]));
+  return aheadOf(
+    tx,
+    { pipelineId: ready.pipeline.id, brandId: ready.brand.id, graph, plan, manifests, size, dropped: ready.dropped },
+    ahead,
+  );
+}
+
+type AheadOf = {
+  pipelineId: string;
+  brandId: string;
+  graph: Graph;
+  plan: Plan;
+  manifests: Manifests;
+  size: number | null;
+  dropped: string[];
+};
+
+async function aheadOf(tx: WorkspaceTx, of: AheadOf, ahead: Ahead[]): Promise<RunAhead> {
+  const own = resolveNodes(of.graph, of.manifests);
+  const earlier = await taken(tx, await endedRuns(tx, of), sleepers(of.plan, of.manifests));
+  const guess = estimate(ahead, earlier, of.size, own);
+  const nodes = ahead.map(({ node, reused, total, isRehearsed }) => ({
+    nodeId: node,
+    name: of.plan.nodes[node]!.name,
+    reused,
+    runs: total === null ? null : Math.max(0, total - reused),
+    isRehearsed,
+    isCheap: own.get(node)?.cheap === true,
+  }));
+  return {
+    nodes,
+    reused: nodes.filter(({ runs, reused }) => runs === 0 && reused > 0).length,
+    runs: nodes.filter(({ runs }) => runs !== 0).length,
+    estimate: { ...guess, unknown: guess.unknown.map((id) => of.plan.nodes[id]!.name) },
+    dropped: of.dropped,
+  };
+}
+
+/** Nodes that sleep until a time, a call or a person: how long that takes is nobody's work. */
+function sleepers(plan: Plan, manifests: Manifests): string[] {
+  return plan.order.filter((id) => manifests.get(plan.nodes[id]!.type)?.capabilities.wait === true);
+}
+
+/** What stays of a run and what is made again where it goes on from what failed. */
+export async function lookAtRetry(services: Services, tx: WorkspaceTx, runId: string): Promise<RunAhead> {
+  const snapshot = await runSnapshot(tx, runId);
+  if (!snapshot) throw notFound('This run');
+  const plan = snapshot.run.plan as Plan;
+  const graph = Graph.parse(snapshot.run.graph);
+  const manifests = await manifestsOf(services);
+  const failed = snapshot.nodes.filter(({ counts }) => counts.failed + counts.cancelled > 0);
+  const after = new Set(failed.flatMap(({ nodeId }) => dependentsOf(plan, nodeId, []).map(({ node }) => node)));
+  const ahead = snapshot.nodes.map(({ nodeId, counts }): Ahead => {
+    const kept = counts.done + counts.reused;
+    const again = counts.failed + counts.cancelled;
+    const isEffect = manifests.get(plan.nodes[nodeId]!.type)?.effect === 'writes-external';
+    const isRehearsed = snapshot.run.dryRun && isEffect;
+    const { total } = counts;
+    // after an item that failed only what belongs to it is made again; what gathers all of them is made once more
+    if (after.has(nodeId)) {
+      const isWhole = plan.nodes[nodeId]!.frame.length === 0;
+      return { node: nodeId, reused: isWhole ? 0 : kept, total: isWhole ? 1 : total, isRehearsed };
+    }
+    return { node: nodeId, reused: kept, total: kept + again, isRehearsed };
+  });
+  const size = await recordedSeconds(tx, JSON.stringify(graph.nodes));
+  const { pipelineId, brandId } = snapshot.run;
+  return aheadOf(tx, { pipelineId, brandId, graph, plan, manifests, size, dropped: [] }, ahead);
+}
+
+/** Expected and taken, in the same measures. A run that goes on has taken what it took so far. */
+export async function costOf(services: Services, tx: WorkspaceTx, runId: string) {
+  const expected = Expected.safeParse(await estimateOf(tx, runId));
+  const beginning = await beginningOf(tx, runId);
+  if (!beginning) throw notFound('This run');
+  const graph = Graph.parse(beginning.graph);
+  const manifests = await manifestsOf(services);
+  const idle = graph.nodes.flatMap(({ id, type }) => (manifests.get(type)?.capabilities.wait ? [id] : []));
+  const [run] = await taken(tx, [runId], idle);
+  if (!run) return { expected: expected.data ?? null, taken: null };
+  // a run is like itself: the same sums, of what it took
+  const ahead = Object.entries(run.nodes).map(([node, { steps, made }]) => ({
+    node,
+    reused: steps - made,
+    total: steps,
+    isRehearsed: false,
+  }));
+  const { calls, posts, accounts, money, quota } = estimate(ahead, [run], run.size, resolveNodes(graph, manifests));
+  return { expected: expected.data ?? null, taken: { seconds: run.busy, calls, posts, accounts, money, quota } };
+}

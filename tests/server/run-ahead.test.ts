@@ -1,0 +1,267 @@
+/** The look ahead at a run: what it says is reused, made and taken, against what the run then does. */
+import { rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import * as z from 'zod';
+import { addAsset } from '../../db/assets.ts';
+import { inWorkspace } from '../../db/workspace.ts';
+import { type Capability, method } from '../../runtime/capabilities/capability.ts';
+import { httpCapability } from '../../runtime/capabilities/http.ts';
+import { at } from '../../runtime/graph/estimate.ts';
+import type { Graph } from '../../runtime/graph/graph.ts';
+import { graphOf, TEST_NODES } from '../runtime/bench.ts';
+import { posts, postsHost } from '../runtime/marks.ts';
+import { openScene } from '../triggers/scene.ts';
+
+let scene: Awaited<ReturnType<typeof openScene>>;
+let file: string;
+const lengths = new Map<string, number>();
+/** Of a second of a recording. */
+const MS = 15;
+
+/** Takes as long as the recording is, shortened. */
+const listening: Capability = {
+  name: 'media',
+  declared: (manifest, name) => (manifest.capabilities.media ?? []).includes(name),
+  methods: {
+    waveform: method({
+      input: z.strictObject({ asset: z.string(), bins: z.number() }),
+      record: 'pass',
+      async act(scope, { asset }) {
+        await sleep((lengths.get(asset) ?? 0) * MS, undefined, { signal: scope.signal });
+        return [lengths.get(asset) ?? 0];
+      },
+    }),
+  },
+};
+
+beforeAll(async () => {
+  file = path.join(os.tmpdir(), `spliceboard-posts-${process.pid}`);
+  scene = await openScene({
+    nodes: TEST_NODES,
+    capabilities: (fetcher) => [listening, httpCapability({ fetcher })],
+    internalHosts: [postsHost(file)],
+  });
+});
+afterAll(async () => {
+  await scene?.[Symbol.asyncDispose]();
+  rmSync(file, { force: true });
+});
+
+type Ahead = {
+  nodes: { nodeId: string; reused: number; runs: number | null; isRehearsed: boolean }[];
+  reused: number;
+  runs: number;
+  estimate: {
+    seconds: number | null;
+    calls: number;
+    posts: number;
+    accounts: number;
+    money: { currency: string; minor: number }[];
+    basedOn: number;
+    unknown: string[];
+  };
+  dropped: string[];
+};
+let recordings = 0;
+async function recording(seconds: number): Promise<string> {
+  recordings += 1;
+  const sha256 = recordings.toString(16).padStart(6, 'a').padEnd(64, '0');
+  lengths.set(sha256, seconds);
+  const asset = { asset: sha256, kind: 'audio' as const, mime: 'audio/wav', bytes: 1, duration: seconds };
+  await inWorkspace(scene.db, scene.workspaceId, (tx) => addAsset(tx, { storageKey: sha256, asset, madeFrom: [] }));
+  return sha256;
+}
+const create = async (graph: Graph) =>
+  (await scene.call<{ id: string }>('pipelines.create', 'mutation', { name: 'Ahead', graph })).id;
+const asked = (pipelineId: string, more: object = {}) => ({ pipelineId, brandId: scene.brandId, ...more });
+const preview = (pipelineId: string, more: object = {}) =>
+  scene.call<Ahead>('runs.preview', 'query', asked(pipelineId, more));
+const start = (pipelineId: string, more: object = {}) =>
+  scene.call<{ runId: string; number: number }>('runs.start', 'mutation', asked(pipelineId, more));
+async function run(pipelineId: string, more: object = {}): Promise<string> {
+  const { runId } = await start(pipelineId, more);
+  await scene.ended(runId);
+  return runId;
+}
+/** As the preview puts it: what the ledger has made and reused. */
+async function counted(runId: string): Promise<Record<string, [reused: number, runs: number]>> {
+  const { rows } = await scene.admin.query(
+    `select node, count(*) filter (where reused_run is not null)::int as reused, count(*) filter (where reused_run is null)::int as runs
+       from step where run_id = $1 and state = 'done' group by 1 order by 1`,
+    [runId],
+  );
+  return Object.fromEntries(rows.map((row) => [row.node, [row.reused, row.runs]]));
+}
+const foretold = ({ nodes }: Ahead) =>
+  Object.fromEntries(nodes.map(({ nodeId, reused, runs }) => [nodeId, [reused, runs]]));
+
+const WIRES = ['listen.items > ask.text', 'ask.text > shout.text', 'shout.text > join.texts', 'shout.text > post.text'];
+const board = (sha256: string, shout = '') =>
+  graphOf([`listen { "recording": "${sha256}" }`, 'ask', `shout ${shout}`, 'join', 'post'], WIRES);
+
+test('what is foretold is what then happens: nothing, all, from here, one node, another setting', async () => {
+  const pipelineId = await create(board(await recording(30)));
+  const fresh = await preview(pipelineId);
+  expect(foretold(fresh)).toEqual({
+    listen: [0, 1],
+    ask: [0, null],
+    shout: [0, null],
+    join: [0, 1],
+    post: [0, null],
+  });
+  expect(fresh.estimate).toMatchObject({ seconds: null, basedOn: 0 });
+  await run(pipelineId);
+
+  const all = await preview(pipelineId);
+  expect(foretold(all)).toEqual(await counted(await run(pipelineId)));
+  expect(foretold(all)).toEqual({ listen: [1, 0], ask: [3, 0], shout: [3, 0], join: [1, 0], post: [0, 3] });
+  expect([all.reused, all.runs]).toEqual([4, 1]);
+
+  const from = await preview(pipelineId, { from: 'shout' });
+  expect(foretold(from)).toEqual({ listen: [1, 0], ask: [3, 0], shout: [0, 3], join: [0, 1], post: [0, 3] });
+  expect(await counted(await run(pipelineId, { from: 'shout' }))).toEqual(foretold(from));
+
+  const only = await preview(pipelineId, { only: 'ask', from: 'ask' });
+  expect(foretold(only)).toEqual({ listen: [1, 0], ask: [0, 3] });
+  expect(await counted(await run(pipelineId, { only: 'ask', from: 'ask' }))).toEqual(foretold(only));
+
+  const set = { set: [{ node: 'shout', field: 'mark', value: '?' }] };
+  const other = await preview(pipelineId, set);
+  expect(foretold(other)).toEqual({ listen: [1, 0], ask: [3, 0], shout: [0, 3], join: [0, 1], post: [0, 3] });
+  expect(await counted(await run(pipelineId, set))).toEqual(foretold(other));
+}, 40_000);
+
+test('without publishing nothing is sent, each effect node says what it would have done, and nothing is expected of it', async () => {
+  const pipelineId = await create(board(await recording(20)));
+  await run(pipelineId);
+  const sent = posts(file).length;
+  const ahead = await preview(pipelineId, { dryRun: true });
+  expect(ahead.nodes.find(({ nodeId }) => nodeId === 'post')).toMatchObject({ runs: 2, isRehearsed: true });
+  expect(ahead.estimate).toMatchObject({ posts: 0, accounts: 0 });
+  const runId = await run(pipelineId, { dryRun: true });
+  expect(posts(file).length).toBe(sent);
+  const view = await scene.call<{ nodes: { nodeId: string; reason: string | null }[] }>('runs.get', 'query', { runId });
+  expect(view.nodes.find(({ nodeId }) => nodeId === 'post')!.reason).toMatch(/^Post \d+ characters\.$/);
+}, 30_000);
+
+test('an earlier run is started again with its inputs by another version', async () => {
+  const [one, two] = [await recording(10), await recording(20)];
+  const graph: Graph = {
+    ...board(one),
+    inputs: [{ name: 'recording', title: 'Recording', node: 'listen', field: 'recording' }],
+  };
+  const pipelineId = await create(graph);
+  await scene.call('pipelines.publish', 'mutation', { pipelineId, revision: 0 });
+  const first = await run(pipelineId, { version: 1, inputs: { recording: two } });
+  await scene.call('pipelines.edit', 'mutation', {
+    pipelineId,
+    baseRevision: 0,
+    clientId: 't',
+    operations: [{ op: 'setConfig', node: 'shout', field: 'mark', value: '…' }],
+  });
+  const ahead = await preview(pipelineId, { again: first, version: 'draft' });
+  expect(foretold(ahead)).toMatchObject({ listen: [1, 0], ask: [2, 0], shout: [0, 2] });
+  const again = await run(pipelineId, { again: first, version: 'draft' });
+  expect(await counted(again)).toMatchObject({ listen: [1, 0], ask: [2, 0], shout: [0, 2], post: [0, 2] });
+  await expect(preview(await create(board(one)), { again: first })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+}, 30_000);
+
+test('going on from what failed keeps the rest, and says so before', async () => {
+  const graph = graphOf(
+    [`listen { "recording": "${await recording(30)}" }`, 'ask { "failOn": " 1" }', 'shout', 'join'],
+    ['listen.items > ask.text', 'ask.text > shout.text', 'shout.text > join.texts'],
+  );
+  const runId = await run(await create(graph));
+  const ahead = await scene.call<Ahead>('runs.previewRetry', 'query', { runId });
+  expect(foretold(ahead)).toEqual({ listen: [1, 0], ask: [2, 1], shout: [2, 1], join: [0, 1] });
+}, 30_000);
+
+test('after three runs: for a recording twice as long the time within 30 %, calls, posts and accounts exactly', async () => {
+  const graph = board('0'.repeat(64));
+  graph.inputs = [{ name: 'recording', title: 'Recording', node: 'listen', field: 'recording' }];
+  const pipelineId = await create(graph);
+  for (const seconds of [40, 70, 60]) await run(pipelineId, { inputs: { recording: await recording(seconds) } });
+  const inputs = { recording: await recording(120) };
+  const { estimate } = await preview(pipelineId, { inputs });
+  expect(estimate).toMatchObject({ posts: 12, accounts: 1, calls: 24, basedOn: 3, unknown: [] });
+  expect(estimate.money).toEqual([{ currency: 'USD', minor: 12 }]);
+  const runId = await run(pipelineId, { inputs });
+  const cost = await scene.call<Record<'expected' | 'taken', Ahead['estimate']>>('runs.cost', 'query', { runId });
+  expect(cost.expected).toMatchObject({ posts: 12, accounts: 1, calls: 24, seconds: estimate.seconds });
+  expect(cost.taken).toMatchObject({ posts: 12, accounts: 1, calls: 24, money: [{ currency: 'USD', minor: 12 }] });
+  expect(Math.abs(estimate.seconds! / cost.taken.seconds! - 1)).toBeLessThan(0.3);
+}, 40_000);
+
+test('the line through the runs: steady, in proportion, with a base, and not moved by one odd run', () => {
+  expect(
+    at(
+      [
+        [10, 4],
+        [20, 4],
+        [30, 4],
+      ],
+      60,
+      false,
+    ),
+  ).toBe(4);
+  expect(
+    at(
+      [
+        [10, 2],
+        [10, 2],
+        [10, 2],
+      ],
+      20,
+      true,
+    ),
+  ).toBe(4);
+  expect(
+    at(
+      [
+        [10, 2],
+        [10, 2],
+        [10, 2],
+      ],
+      20,
+      false,
+    ),
+  ).toBe(2);
+  expect(
+    at(
+      [
+        [10, 15],
+        [20, 25],
+        [30, 35],
+      ],
+      60,
+      true,
+    ),
+  ).toBeCloseTo(65);
+  expect(
+    at(
+      [
+        [10, 15],
+        [20, 25],
+        [25, 900],
+        [30, 35],
+        [40, 45],
+      ],
+      60,
+      true,
+    ),
+  ).toBeCloseTo(65, -1);
+  expect(
+    at(
+      [
+        [null, 3],
+        [null, 5],
+        [null, 4],
+      ],
+      null,
+      true,
+    ),
+  ).toBe(4);
+});
