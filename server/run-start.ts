@@ -137,6 +137,7 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
   });
   if (!prepared.ok) throw notReady(prepared.problems);
   const { graph, plan, first, afresh } = prepared;
+  if (!input.dryRun) refuseToSendAgain(graph, new Set(input.only === undefined ? afresh : [input.only]), types, input);
   const pins = Object.fromEntries(
     [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
       const known = types.get(type)!;
@@ -173,6 +174,29 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
   };
 }
 type Readied = Awaited<ReturnType<typeof readied>>;
+
+/** A part of a pipeline is asked for: what publishes and is no part of it would publish once more, in a run of its own. */
+function refuseToSendAgain(
+  graph: Graph,
+  part: ReadonlySet<string>,
+  types: Awaited<ReturnType<Services['nodeTypes']['all']>>,
+  input: RunWanted,
+): void {
+  if (input.from === undefined && input.only === undefined) return;
+  const again = graph.nodes.filter(
+    ({ id, type }) => !part.has(id) && types.get(type)?.manifest.effect === 'writes-external',
+  );
+  if (again.length === 0) return;
+  const names = again.map(({ name }) => name).join(', ');
+  throw new Problem(
+    'CONFLICT',
+    'RUN_WOULD_SEND_AGAIN',
+    `${names} would publish again, though not part of what you run.`,
+    {
+      hint: 'Go on from what failed in the earlier run, run everything, or run this without publishing.',
+    },
+  );
+}
 
 /** What an earlier run of the pipeline was given: its graph holds each named input as it was filled in. */
 async function earlierBeginning(tx: WorkspaceTx, member: Member, pipelineId: string, runId: string) {

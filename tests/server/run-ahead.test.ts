@@ -147,6 +147,22 @@ test('without publishing nothing is sent, each effect node says what it would ha
   expect(view.nodes.find(({ nodeId }) => nodeId === 'post')!.reason).toMatch(/^Post \d+ characters\.$/);
 }, 30_000);
 
+test('a part of a pipeline never publishes what is no part of it', async () => {
+  const wires = ['listen.items > ask.text', 'ask.text > post.text', 'post.url > shout.text'];
+  const graph = graphOf([`listen { "recording": "${await recording(30)}" }`, 'ask', 'post', 'shout'], wires);
+  const pipelineId = await create(graph);
+  await run(pipelineId);
+  const before = posts(file).length;
+  for (const part of [{ from: 'shout' }, { only: 'shout' }]) {
+    await expect(start(pipelineId, part)).rejects.toThrow('post would publish again');
+    await expect(preview(pipelineId, part)).rejects.toThrow('post would publish again');
+    await run(pipelineId, { ...part, dryRun: true });
+  }
+  expect(posts(file)).toHaveLength(before);
+  await run(pipelineId, { from: 'post' });
+  expect(posts(file).length).toBeGreaterThan(before);
+});
+
 test('an earlier run is started again with its inputs by another version', async () => {
   const [one, two] = [await recording(10), await recording(20)];
   const graph: Graph = {
