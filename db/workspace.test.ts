@@ -62,7 +62,9 @@ test('every table with a workspace forces row-level security and every door is o
       order by 1`,
   );
   expect(open.map((row) => row.relname)).toEqual(
-    ['chore', 'node_type', 'schema_migration', 'worker'].filter((name) => open.some((row) => row.relname === name)),
+    ['asset_gone', 'chore', 'node_type', 'schema_migration', 'tally', 'worker'].filter((name) =>
+      open.some((row) => row.relname === name),
+    ),
   );
   const { rows: doors } = await database.admin.query(
     `select p.proname, r.rolname, p.proconfig from pg_proc p

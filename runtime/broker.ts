@@ -138,12 +138,14 @@ export function createBroker(
       const shared = await other.catch(() => undefined); // its failure is its own: this step tries itself
       if (shared !== undefined) return shared;
     }
+    await options.faults.at('call.asked', scope.nodeId);
     const work = act();
     running.set(place, work);
     try {
       const reply = (await work) ?? null;
-      await options.faults.at('call.acted');
+      await options.faults.at('call.acted', scope.nodeId);
       await inside((tx) => keepMemo(tx, key, reply));
+      await options.faults.at('call.recorded', scope.nodeId);
       return reply;
     } finally {
       if (running.get(place) === work) running.delete(place);
@@ -168,10 +170,11 @@ export function createBroker(
       );
     }
     await inside((tx) => openCall(tx, step.key, { key, requestDigest }));
+    await options.faults.at('call.asked', scope.nodeId);
     const reply = (await act()) ?? null;
-    await options.faults.at('call.acted');
+    await options.faults.at('call.acted', scope.nodeId);
     if (isFinal(call, reply)) await inside((tx) => journalReply(tx, step.key, { key, requestDigest, reply }));
-    await options.faults.at('call.recorded');
+    await options.faults.at('call.recorded', scope.nodeId);
     return reply;
   }
 

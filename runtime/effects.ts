@@ -127,6 +127,7 @@ export async function performEffect(
         return effect.state satisfies never;
     }
 
+    await options.faults.at('effect.intended', scope.nodeId);
     const deadline = performance.now() + SEND_WITHIN_MS;
     await inside((tx) =>
       beginSending(tx, effect.id, { token: step.token, withinMs: SEND_WITHIN_MS, request, contentDigest }),
@@ -139,7 +140,7 @@ export async function performEffect(
       sentAt: new Date(),
     };
     sendBy = performance.now() + SEND_WITHIN_MS;
-    await options.faults.at('effect.sending');
+    await options.faults.at('effect.sending', scope.nodeId);
     if (!step.isLive() || performance.now() > deadline - 1_000) {
       throw new CapabilityError('LEASE_LOST', 'Another worker has taken this step over.', { retry: 'later' });
     }
@@ -163,7 +164,7 @@ export async function performEffect(
       await move({ state: 'unknown' });
       continue;
     }
-    await options.faults.at('effect.sent');
+    await options.faults.at('effect.sent', scope.nodeId);
     if (reply.status >= 200 && reply.status < 300)
       await move({ state: 'confirmed', handle: handleOf(reply), evidence: { reply } });
     else if (reply.status === 429) {
@@ -174,7 +175,7 @@ export async function performEffect(
     } else if (reply.status >= 400 && reply.status < 500 && reply.status !== 408 && reply.status !== 425) {
       await move({ state: 'refused', evidence: { reply } });
     } else await move({ state: 'unknown', evidence: { reply } });
-    await options.faults.at('effect.recorded');
+    await options.faults.at('effect.recorded', scope.nodeId);
   }
 }
 

@@ -34,7 +34,7 @@ import { sendHttp } from './capabilities/http.ts';
 import type { Catalogue, Plugin } from './catalogue.ts';
 import { withoutTypes } from './code.ts';
 import { performEffect } from './effects.ts';
-import type { Faults } from './faults.ts';
+import type { FaultName, Faults } from './faults.ts';
 import type { Fetcher } from './fetch.ts';
 import {
   type Decision,
@@ -239,14 +239,14 @@ class StrandWork {
       this.#hold.signal.addEventListener('abort', ahead.drop, { once: true });
       if (this.#hold.signal.aborted) ahead.drop();
     }
-    await this.#host.faults.at('strand.claimed');
+    await this.#at('strand.claimed');
     const { strand } = this.#claimed;
     const paths = pathsOf(strand);
     const plugin = this.#host.catalogue.plugin(this.#node.type);
     const broken = this.#refusal(plugin);
     const items: Item[] = [];
     for (const path of paths) items.push(await this.#decide(path));
-    await this.#host.faults.at('step.decided');
+    await this.#at('step.decided');
     if (broken || !plugin) {
       const error = broken ?? internalError(new Error('no plugin'));
       return this.#settle(
@@ -291,6 +291,10 @@ class StrandWork {
       }
     }
     return this.#settle(results, null);
+  }
+
+  #at(name: FaultName): void | Promise<void> {
+    return this.#host.faults.at(name, this.#node.id);
   }
 
   // -------------------------------------------------------------- deciding
@@ -587,6 +591,7 @@ class StrandWork {
     if (written.steps.some((row) => row.stop)) {
       if (!(await this.#hold.behind) || !(await this.#land())) return LOST;
       const known = this.#host.known();
+      await this.#at('step.settling');
       const answer = await this.#host.ledger.settle(this.#lease, { ...written, tokens, known });
       if (answer) this.#count(results);
       return this.#settled(answer, null);
@@ -616,6 +621,7 @@ class StrandWork {
       loads: inputs === null,
       unaware: this.#isUnaware,
     };
+    await this.#at('step.settling');
     const nextId = ahead && this.#hold.runOn();
     if (ahead && nextId !== null) {
       const answered = this.#host.ledger.advance(this.#lease, this.#claimed.run.id, { ...advance, nextId });
@@ -625,7 +631,7 @@ class StrandWork {
         written: answered.then(async (answer) => {
           if (answer?.chained) {
             this.#count(results);
-            await this.#host.faults.at('step.settled');
+            await this.#at('step.settled');
           }
           return Boolean(answer?.chained);
         }),
@@ -709,7 +715,7 @@ class StrandWork {
       unaware: true,
     });
     if (!answer?.chained) return false;
-    await this.#host.faults.at('step.settled');
+    await this.#at('step.settled');
     const { strand: landed, overrides } = answer.chained;
     this.#lease = { ...this.#lease, strand: landed.id, token: 1 };
     this.#claimed = { ...this.#claimed, strand: { ...strand, id: landed.id, token: 1 }, overrides };
@@ -756,7 +762,8 @@ class StrandWork {
     ahead: Ahead | null = null,
   ): Promise<StrandEnd> {
     if (answer === null) return LOST;
-    await this.#host.faults.at('step.settled');
+    await this.#at('step.settled');
+    if (answer.ended) await this.#at('run.ended');
     if (answer.ended) this.#host.sandbox.forget(this.#claimed.run.id);
     return { kind: 'settled', ended: answer.ended, lanes: Object.keys(answer.lanes), chained, ahead };
   }
@@ -810,8 +817,9 @@ class StrandWork {
       begun?.drop();
       return { kind: 'release', release: async () => LOST };
     }
+    await this.#at('step.begun');
     const answer = await coming;
-    await this.#host.faults.at('step.ran');
+    await this.#at('step.ran');
     if (paused.until) {
       const { until, why = null } = paused;
       return { kind: 'release', release: () => this.#release({ until, why, counts: false }) };
@@ -820,6 +828,7 @@ class StrandWork {
       const given = isDry ? (answer.value as { would?: unknown; outputs?: unknown }) : { outputs: answer.value };
       const ports = this.#run.manifests.get(this.#node.id) ?? manifest;
       const checked = await storeOutputs(this.#node.name, ports, given.outputs, this.#stores.values);
+      await this.#at('outputs.stored');
       if ('error' in checked) return { kind: 'result', result: this.#failed(item, checked.error) };
       const said = [...facts].map(([name, value]) => ({ name, value }));
       const result = await this.#done(

@@ -225,6 +225,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           wanted = false;
           const room = slots - active;
           const known = new Map(plans); // what is said to be known is still there when the answer comes
+          await options.faults.at('claim.asked');
           const found = await ledger.claim(name, life.id, room, [...known.keys()], served);
           served = found.at(-1)?.run.brandId ?? served;
           for (const claimed of found) void carry(claimed, known.get(claimed.run.id));

@@ -1,10 +1,13 @@
-/** A worker of the tests as a process of its own, to be killed or drained: node tests/runtime/kill-worker.ts */
+/**
+ * A worker of the tests as a process of its own, to be killed or drained: node tests/runtime/kill-worker.ts. Whoever holds
+ * its channel may send `{name, node}`: at that place it says which sandbox processes it has, and goes on when told `go`.
+ */
 import os from 'node:os';
 import path from 'node:path';
 import { objectsFrom } from '../../runtime/assets.ts';
 import { httpCapability } from '../../runtime/capabilities/http.ts';
 import { loadCatalogue } from '../../runtime/catalogue.ts';
-import { NO_FAULTS } from '../../runtime/faults.ts';
+import { type FaultName, type Faults, NO_FAULTS } from '../../runtime/faults.ts';
 import { createFetcher } from '../../runtime/fetch.ts';
 import { createSandbox } from '../../runtime/sandbox/sandbox.ts';
 import { startWorker } from '../../runtime/worker.ts';
@@ -18,6 +21,23 @@ const catalogue = await loadCatalogue({ sandbox, dir: path.join(import.meta.dirn
 const fetcher = createFetcher();
 const capabilities = [markingMedia(path.join(folder, 'marks'), { ms: Number(TEST_MS) }), httpCapability({ fetcher })];
 const posts = postsHost(path.join(folder, 'posts'));
+let armed: { name: FaultName; node?: string } | undefined;
+let goOn = () => {};
+process.on('message', (said: 'go' | typeof armed) => {
+  if (said === 'go') goOn();
+  else armed = said;
+});
+const awaited: Faults = {
+  async at(name, node) {
+    if (name !== armed?.name || node !== armed.node) return;
+    armed = undefined;
+    const told = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    process.send!(sandbox.pids());
+    await told;
+  },
+};
 const worker = await startWorker({
   url,
   assetsDir,
@@ -27,7 +47,7 @@ const worker = await startWorker({
   capabilities: new Map(capabilities.map((each) => [each.name, each])),
   internalHosts: new Map([[posts.host, posts]]),
   fetcher,
-  faults: NO_FAULTS,
+  faults: process.send ? awaited : NO_FAULTS,
   log: () => {},
 });
 process.once('SIGTERM', () => {

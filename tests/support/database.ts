@@ -94,6 +94,19 @@ export type TestDatabase = {
   close(): Promise<void>;
 };
 
+export async function testWorkspace(db: Database, title = 'Test workspace') {
+  const workspaceId = randomUUID();
+  const brandId = randomUUID();
+  await inWorkspace(db, workspaceId, async (tx) => {
+    await tx.insertInto('workspace').values({ id: workspaceId, name: title }).execute();
+    await tx
+      .insertInto('brand')
+      .values({ id: brandId, name: 'Test brand', slug: `brand-${brandId}`, kit: JSON.stringify(TEST_KIT) })
+      .execute();
+  });
+  return { workspaceId, brandId };
+}
+
 /** `empty: true` gives a database without our schema, to test migrations on. */
 export async function testDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
   const { url, adminUrl } = await cluster();
@@ -118,18 +131,7 @@ export async function testDatabase(options: { empty?: boolean } = {}): Promise<T
     pool,
     db: (role) => createDatabase(pool(role)),
     admin,
-    async workspace(title = 'Test workspace') {
-      const workspaceId = randomUUID();
-      const brandId = randomUUID();
-      await inWorkspace(createDatabase(pool('app')), workspaceId, async (tx) => {
-        await tx.insertInto('workspace').values({ id: workspaceId, name: title }).execute();
-        await tx
-          .insertInto('brand')
-          .values({ id: brandId, name: 'Test brand', slug: `brand-${brandId}`, kit: JSON.stringify(TEST_KIT) })
-          .execute();
-      });
-      return { workspaceId, brandId };
-    },
+    workspace: (title) => testWorkspace(createDatabase(pool('app')), title),
     async close() {
       await Promise.all([...pools.values(), admin].map((each) => each.end()));
       await asAdmin(adminUrl, (client) => client.query(`drop database ${name} with (force)`));
