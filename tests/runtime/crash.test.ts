@@ -130,6 +130,7 @@ async function openLane(victim: Victim) {
   chmodSync(folder, 0o755); // the server's user passes through it
   const ground = await openGround(victim, folder);
   const { workspaceId, brandId } = await testWorkspace(ground.db);
+  let ready: Promise<unknown>;
   let worker: ChildProcess = spawnWorker();
 
   function spawnWorker(): ChildProcess {
@@ -138,6 +139,7 @@ async function openLane(victim: Victim) {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     child.on('error', () => {}); // it was killed before it was told
+    ready = new Promise((resolve) => child.once('message', resolve));
     return child;
   }
 
@@ -214,6 +216,7 @@ async function openLane(victim: Victim) {
           ['post', 'url', 'shout', 'text'],
         ].map(([from, out, to, into]) => `${name(from!)}.${out} > ${name(to!)}.${into}`),
       );
+      await ready; // one that is cut off while it begins ends, and whoever began it begins it again
       const isThen = new Promise<number[]>((resolve) => worker.once('message', (pids) => resolve(pids as number[])));
       worker.send({ name: place.name, ...(place.node ? { node: name(place.node) } : {}) });
       const runId = await patiently(() => start(graph));
@@ -227,7 +230,7 @@ async function openLane(victim: Victim) {
       /** Ended, claimed anew, or asleep until its look-up. */
       const isTakenUp = async () => {
         const now = await look(runId);
-        return now.state !== 'running' || now.token > before.token || (now.leased === 0 && now.strands > 0);
+        return now.state !== 'running' || now.token > before.token || (before.leased > 0 && now.leased === 0);
       };
       while (!(await isTakenUp()) && performance.now() - killedAt < RECOVERS_WITHIN_MS) await sleep(50);
       expect(performance.now() - killedAt, `${cell}: taken up after, in ms`).toBeLessThan(RECOVERS_WITHIN_MS);
@@ -251,9 +254,10 @@ async function openLane(victim: Victim) {
           `${text} 1`,
           `${text} 2`,
         ]);
-        // a call that acted and was not recorded may act again, once for this kill
+        // what was in hand and not recorded may act again, once for this kill; what was recorded never does
         const acted = marks(path.join(folder, 'marks')).filter((line) => line.startsWith(`end ${text}/`));
-        expect(acted.length, cell).toBeLessThanOrEqual(place.node === 'work' ? 4 : 2);
+        const isInHand = place.node === 'ask' || place.node === 'work';
+        expect(acted.length, cell).toBeLessThanOrEqual(isInHand ? 4 : 2);
       };
     },
     async close() {

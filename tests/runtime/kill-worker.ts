@@ -1,6 +1,7 @@
 /**
  * A worker of the tests as a process of its own, to be killed or drained: node tests/runtime/kill-worker.ts. Whoever holds
- * its channel may send `{name, node}`: at that place it says which sandbox processes it has, and goes on when told `go`.
+ * its channel is told `ready` and may send `{name, node}`: at that place it says which sandbox processes it has, and waits
+ * for `go`.
  */
 import os from 'node:os';
 import path from 'node:path';
@@ -50,6 +51,7 @@ const worker = await startWorker({
   faults: process.send ? awaited : NO_FAULTS,
   log: () => {},
 });
+process.send?.('ready');
 process.once('SIGTERM', () => {
   void worker.stop(Number(TEST_DRAIN_MS)).then(() => process.exit(0));
 });
