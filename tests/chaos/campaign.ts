@@ -203,7 +203,8 @@ export async function campaign(plan: Plan): Promise<Outcome> {
         signal: AbortSignal.timeout(20_000),
       }).catch(() => undefined);
       const said = (await reply?.json().catch(() => undefined)) as { runId?: string } | undefined;
-      if (reply?.status === 202 && said?.runId) {
+      // 200: it was accepted before, and the answer was lost
+      if ((reply?.status === 202 || reply?.status === 200) && said?.runId) {
         accepted.push({ text, runId: said.runId, at: performance.now() });
         return;
       }
