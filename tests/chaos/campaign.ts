@@ -240,7 +240,16 @@ export async function campaign(plan: Plan): Promise<Outcome> {
     for (const deadline = performance.now() + ENDS_WITHIN_MS; performance.now() < deadline; await sleep(500)) {
       if (await ended().catch(() => false)) break;
     }
-    return { ...judge(accepted, platform.posts, await unknown(), faults), injected };
+    const judged = judge(accepted, platform.posts, await unknown(), faults);
+    // for whoever looks for the cause: what the product itself says of them; nothing is judged by it
+    const runIds = accepted.flatMap(({ text, runId }) => (judged.lost.includes(text) ? [runId] : []));
+    const { rows } = await admin.query(
+      `select r.number, r.state, s.node, s.state as step, s.attempt, s.error ->> 'code' as code, left(s.error ->> 'message', 200) as message
+         from run r left join step s on s.run_id = r.id and s.state <> 'done' where r.id = any($1) order by 1 limit 20`,
+      [runIds],
+    );
+    for (const row of rows) say(`lost: ${JSON.stringify(row)}`);
+    return { ...judged, injected };
   } finally {
     isOver = true;
     for (const worker of workers) worker.kill('SIGKILL');
