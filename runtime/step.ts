@@ -147,7 +147,7 @@ export type StrandEnd =
   | { kind: 'lost' };
 
 const LOST: StrandEnd = { kind: 'lost' };
-/** Workers that died under one step before it is given up. */
+/** Deaths of workers that are laid to one step before it is given up; those it had company in count in part. */
 const DEATHS = 3;
 /** For authors of nodes, on their own machine. */
 const SAYS_NODES = process.env.SPLICEBOARD_LOG_NODES === '1';
@@ -305,7 +305,7 @@ class StrandWork {
     if (deaths >= DEATHS) {
       return {
         code: 'STEP_DEADLY',
-        message: `${this.#node.name} ended its worker ${deaths} times and is not tried again by itself.`,
+        message: `${this.#node.name} was running each time when its worker ended, and is not tried again by itself.`,
         hint: 'Look at what it was given; retry it when you know more.',
         retry: 'person',
       };

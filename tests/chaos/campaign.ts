@@ -242,13 +242,17 @@ export async function campaign(plan: Plan): Promise<Outcome> {
     }
     const judged = judge(accepted, platform.posts, await unknown(), faults);
     // for whoever looks for the cause: what the product itself says of them; nothing is judged by it
-    const runIds = accepted.flatMap(({ text, runId }) => (judged.lost.includes(text) ? [runId] : []));
-    const { rows } = await admin.query(
-      `select r.number, r.state, s.node, s.state as step, s.attempt, s.error ->> 'code' as code, left(s.error ->> 'message', 200) as message
-         from run r left join step s on s.run_id = r.id and s.state <> 'done' where r.id = any($1) order by 1 limit 20`,
-      [runIds],
-    );
-    for (const row of rows) say(`lost: ${JSON.stringify(row)}`);
+    for (const kind of ['lost', 'unknown'] as const) {
+      const runIds = accepted.flatMap(({ text, runId }) => (judged[kind].includes(text) ? [runId] : []));
+      const { rows } = await admin.query(
+        `select r.state as run, s.node, s.state as step, s.error ->> 'code' as code, left(s.error ->> 'message', 160) as message,
+                count(*)::int as runs, max(s.attempt) as attempts, min(r.number) as first, max(r.number) as last
+           from run r left join step s on s.run_id = r.id and s.state <> 'done'
+          where r.id = any($1) group by 1, 2, 3, 4, 5 order by 6 desc limit 20`,
+        [runIds],
+      );
+      for (const row of rows) say(`${kind}: ${JSON.stringify(row)}`);
+    }
     return { ...judged, injected };
   } finally {
     isOver = true;
