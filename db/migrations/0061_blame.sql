@@ -6,12 +6,12 @@ alter table strand alter column deaths type real, alter column deaths set defaul
 grant create on schema door to router;
 set local role router; -- whose it is
 
--- As in 0005, but for what it counts.
+-- As in 0005, but for what it counts; and leases of workers that are not known any more are found too. A claim, or a step that
+-- follows another, may be written in the moment in which its worker is taken for dead.
 create or replace function door.reap() returns table (workspace_id uuid, run_id uuid, lane text)
   language plpgsql volatile security definer set search_path = public, pg_temp
 as $$
 declare
-  gone uuid[];
   -- those that ended by themselves: their last beat is younger than this start of the database
   blamed uuid[];
 begin
@@ -24,19 +24,18 @@ begin
              and l.database = (select oid from pg_database where datname = current_database()))
        for update skip locked),
   removed as (delete from worker w using dead where w.id = dead.id returning w.id, w.beat_at)
-  select array_agg(r.id), coalesce(array_agg(r.id) filter (where r.beat_at >= pg_postmaster_start_time()), '{}')
-    into gone, blamed from removed r;
-  if gone is null then
-    return;
-  end if;
+  select array_agg(r.id) into blamed from removed r where r.beat_at >= pg_postmaster_start_time();
   return query
     update strand s
        set state = 'ready', worker = null, attempts = greatest(0, s.attempts - 1),
-           deaths = s.deaths + case when s.worker = any (blamed) then h.share else 0 end,
+           deaths = s.deaths + case when s.worker = any (coalesce(blamed, '{}')) then h.share else 0 end,
            fair_at = clock_timestamp(), not_before = '-infinity',
            reason = 'Its worker ended; going on.', progress = null, note = null
       -- whoever always has company is found out as well
-      from (select o.worker, 1.0 / least(8, count(*)) as share from strand o where o.worker = any (gone) group by o.worker) h
+      from (select o.worker, 1.0 / least(8, count(*)) as share
+              from strand o
+             where o.state = 'leased' and not exists (select from worker w where w.id = o.worker)
+             group by o.worker) h
      where s.worker = h.worker
     returning s.workspace_id, s.run_id, s.lane;
 end $$;

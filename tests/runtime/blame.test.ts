@@ -63,6 +63,17 @@ test('nothing is laid to a step where the database had ended under its worker', 
   await drop(runIds);
 });
 
+test('a lease that was written after its worker was taken for dead does not last', async () => {
+  const runIds = await start(2);
+  const worker = await endedWorker();
+  const ledger = createLedger(bench.database.pool('app'));
+  expect(await ledger.claim('light', worker, 2, [])).toHaveLength(2);
+  await bench.database.admin.query('delete from worker where id = $1', [worker]);
+  expect((await ledger.reap()).map(({ run_id }) => run_id).sort()).toEqual([...runIds].sort());
+  expect(await ledger.claim('light', await endedWorker(), 2, [])).toHaveLength(2);
+  await drop(runIds);
+});
+
 test('a step that was alone each time is given up after three, and says so', async () => {
   const runIds = await start(1);
   for (let deaths = 1; deaths <= 3; deaths++) expect((await endsWith(runIds))[0]!.deaths).toBe(deaths);
