@@ -59,7 +59,7 @@ import { type NewStrand, strandsOf } from './graph/strands.ts';
 import type { RunTrigger } from './graph/triggers.ts';
 import { storeOutputs } from './outputs.ts';
 import { declaredKit, reuseKey } from './reuse.ts';
-import type { Json, Sandbox, SandboxResult } from './sandbox/sandbox.ts';
+import type { Json, Sandbox, SandboxResult, SandboxRun } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
 import type { Tally } from './tally.ts';
 import type { Values } from './values.ts';
@@ -944,7 +944,7 @@ class StrandWork {
           : LIMITS.pure;
     return this.#host.sandbox.run({
       workspaceId: run.workspaceId,
-      contextKey: this.#realm(manifest, entry),
+      ...this.#realm(manifest, entry),
       plugin: { digest: plugin.digest, code: plugin.code },
       entry,
       ctx: {
@@ -975,12 +975,11 @@ class StrandWork {
     });
   }
 
-  /** Which realm it runs in: one for the run, but triggers hold no state and keep theirs for the brand. */
-  #realm(manifest: ManifestJson, entry: Entry): string {
+  /** Which realm it runs in: one for the run, but a node that keeps nothing shares one with the brand's other runs. */
+  #realm(manifest: ManifestJson, entry: Entry): Pick<SandboxRun, 'contextKey' | 'isKept'> {
     const { id, brandId } = this.#claimed.run;
-    const mayStay = manifest.shape === 'trigger' && manifest.effect === 'pure';
-    if (mayStay && Object.keys(manifest.capabilities).length === 0) return `brand:${brandId}`;
-    return entry === 'lookup' ? `${id}:lookup` : id;
+    if (manifest.stateless && manifest.effect === 'pure') return { contextKey: `brand:${brandId}`, isKept: true };
+    return { contextKey: entry === 'lookup' ? `${id}:lookup` : id };
   }
 
   async #lookup(plugin: Plugin, item: Item, effect: unknown): Promise<LookupResult> {

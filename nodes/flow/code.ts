@@ -31,6 +31,7 @@ export const manifest = defineManifest({
   aliases: ['javascript', 'typescript', 'js', 'ts', 'function', 'script'],
   shape: 'step',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: {},
   outputs: {},
@@ -65,6 +66,7 @@ export const manifest = defineManifest({
 });
 
 type Body = (...values: unknown[]) => Promise<unknown>;
+const KEPT = 100;
 const compiled = new Map<string, Body>();
 
 function compile(code: string, names: string[]): Body {
@@ -74,6 +76,7 @@ function compile(code: string, names: string[]): Body {
   const AsyncFunction = (async () => {}).constructor as new (...parts: string[]) => Body;
   try {
     const made = new AsyncFunction(...names, `"use strict";\n${code}`);
+    if (compiled.size >= KEPT) compiled.clear(); // its realm may be older than any run
     compiled.set(key, made);
     return made;
   } catch (error) {

@@ -12,6 +12,7 @@ export const manifest = defineManifest({
   aliases: ['gather', 'merge', 'aggregate', 'sort', 'limit', 'top', 'unique'],
   shape: 'gather',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: { items: port.any.list({ title: 'Items', same: 'item' }) },
   outputs: { items: port.any.list({ title: 'Items', same: 'item' }), count: port.number({ title: 'How many' }) },

@@ -12,6 +12,7 @@ export const manifest = defineManifest({
   aliases: ['if', 'condition', 'only', 'where', 'keep', 'remove'],
   shape: 'filter',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: { item: port.any({ title: 'Item', same: 'item' }) },
   outputs: {

@@ -17,6 +17,7 @@ export const manifest = defineManifest({
   aliases: ['merge', 'branches', 'wait for all', 'coalesce', 'first', 'any', 'race', 'timeout'],
   shape: 'join',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: { first: input('First'), second: input('Second'), third: input('Third'), fourth: input('Fourth') },
   outputs: {

@@ -12,6 +12,7 @@ export const manifest = defineManifest({
   aliases: ['zip', 'match', 'merge', 'combine', 'lists'],
   shape: 'pair',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: {
     a: port.any.list({ title: 'First list', same: 'a' }),

@@ -16,6 +16,7 @@ export const manifest = defineManifest({
   aliases: ['answer', 'reply', 'webhook', 'response', 'return', 'http'],
   shape: 'step',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: { body: port.any.optional({ title: 'Body' }) },
   outputs: { answer: port.json({ title: 'Answer' }) },

@@ -12,6 +12,7 @@ export const manifest = defineManifest({
   aliases: ['switch', 'if', 'else', 'branch', 'condition', 'router'],
   shape: 'route',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: { item: port.any({ title: 'Item', same: 'item' }) },
   outputs: { otherwise: port.any.optional({ title: 'Otherwise', same: 'item' }) },

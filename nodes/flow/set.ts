@@ -12,6 +12,7 @@ export const manifest = defineManifest({
   aliases: ['value', 'constant', 'variable', 'text', 'number', 'fields'],
   shape: 'step',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: { when: port.any.optional({ title: 'After', help: 'Only to say when: its value is not used.' }) },
   outputs: {},

@@ -12,6 +12,7 @@ export const manifest = defineManifest({
   aliases: ['list', 'lines', 'each', 'loop', 'for each', 'iterate', 'explode'],
   shape: 'split',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: { value: port.any({ title: 'Text or data' }) },
   outputs: {

@@ -12,6 +12,7 @@ export const manifest = defineManifest({
   aliases: ['end', 'exit', 'halt', 'quit', 'abort'],
   shape: 'stop',
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: { when: port.any({ title: 'When this arrives' }) },
   outputs: {},

@@ -13,6 +13,7 @@ export const manifest = defineManifest({
   shape: 'trigger',
   trigger: { kind: 'asset' },
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: {},
   outputs: { recording: port.media({ title: 'Recording' }), name: port.text({ title: 'File name' }) },

@@ -13,6 +13,7 @@ export const manifest = defineManifest({
   shape: 'trigger',
   trigger: { kind: 'feed' },
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: {},
   outputs: {

@@ -13,6 +13,7 @@ export const manifest = defineManifest({
   shape: 'trigger',
   trigger: { kind: 'manual' },
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: {},
   outputs: { inputs: port.json({ title: 'Inputs' }), time: port.text({ title: 'Time' }) },

@@ -17,6 +17,7 @@ export const manifest = defineManifest({
   shape: 'trigger',
   trigger: { kind: 'webhook' },
   effect: 'pure',
+  stateless: true,
   cheap: true,
   inputs: {},
   outputs: {

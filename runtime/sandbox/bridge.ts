@@ -128,7 +128,14 @@ export function frameReader(onFrame: (frame: Frame) => void, onBroken: () => voi
 export const ENTRIES = ['run', 'simulate', 'lookup', 'manifest'] as const;
 export type Entry = (typeof ENTRIES)[number];
 
-export type RunHeader = { digest: string; contextKey: string; cpuMs: number; memoryMb: number };
+export type RunHeader = {
+  digest: string;
+  contextKey: string;
+  /** The realm serves other pipeline runs too: it is made unchangeable (prelude-harden.ts). */
+  isKept: boolean;
+  cpuMs: number;
+  memoryMb: number;
+};
 
 /** What the guest's prelude receives. */
 export type GuestStart = {

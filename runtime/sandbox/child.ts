@@ -16,6 +16,7 @@ import type IsolatedVm from 'isolated-vm';
 import type { ErrorJson } from '../../nodes/contract.ts';
 import { ANSWER_MS, type CancelReason, FRAME, frame, frameReader, LIMITS, type RunHeader } from './bridge.ts';
 import { prelude } from './prelude.ts';
+import { hardener } from './prelude-harden.ts';
 import { WEB_NAMES, webPrelude, whenUsed } from './prelude-web.ts';
 
 const CHECK_MS = 25;
@@ -80,7 +81,8 @@ const runs = new Map<number, Run>();
 /** Gives back one function for all the host may ask of a room: a reference for each would cost a way into it for each. */
 const PRELUDE = `(function (host, limits) { 'use strict';
   (${whenUsed.toString()})(${JSON.stringify(WEB_NAMES)}, ${webPrelude.toString()});
-  const made = (${prelude.toString()})(host, limits);
+  const harden = (${hardener.toString()})(${JSON.stringify(WEB_NAMES)});
+  const made = { ...(${prelude.toString()})(host, limits), harden };
   return (what, a, b, c, d) => made[what](a, b, c, d); })`;
 const LIMITS_TEXT = JSON.stringify(LIMITS);
 
@@ -247,7 +249,7 @@ function dropRoom(guest: Guest, room: Room): void {
   }
 }
 
-async function makeRoom(guest: Guest, run: Run, key: string): Promise<Room | undefined> {
+async function makeRoom(guest: Guest, run: Run, { contextKey: key, isKept }: RunHeader): Promise<Room | undefined> {
   guest.prelude ??= guest.isolate.compileScript(PRELUDE, { filename: 'prelude' });
   guest.plugin ??= guest.isolate.compileScript(codes.get(guest.digest) ?? '', { filename: 'plugin' });
   const [preludeScript, pluginScript] = [await guest.prelude, await guest.plugin];
@@ -262,17 +264,18 @@ async function makeRoom(guest: Guest, run: Run, key: string): Promise<Room | und
   ])) as [IsolatedVm.Reference, IsolatedVm.Reference | undefined];
   setUp.release();
   last?.release();
+  if (isKept) await ask.apply(undefined, ['harden']);
   Object.assign(room, { context, ask, run: run.isOver ? null : run, isDirty: false, restsSince: Date.now() });
   if (!run.isOver) run.room = room as Room;
   guest.rooms.add(room as Room);
   return room as Room;
 }
 
-async function takeRoom(guest: Guest, run: Run, key: string): Promise<Room | undefined> {
+async function takeRoom(guest: Guest, run: Run, header: RunHeader): Promise<Room | undefined> {
   for (;;) {
     if (run.isOver || guest.isLost) return undefined;
     for (const room of guest.rooms) {
-      if (room.key === key && !room.run) {
+      if (room.key === header.contextKey && !room.run) {
         room.run = run;
         run.room = room;
         return room;
@@ -283,7 +286,7 @@ async function takeRoom(guest: Guest, run: Run, key: string): Promise<Room | und
       if (guest.rooms.size + guest.making >= MOST_ROOMS) dropRoom(guest, resting[0]!);
       guest.making += 1;
       try {
-        return await enter(guest, run, () => makeRoom(guest, run, key));
+        return await enter(guest, run, () => makeRoom(guest, run, header));
       } finally {
         guest.making -= 1;
       }
@@ -359,7 +362,7 @@ async function startRun(id: number, header: RunHeader, text: string): Promise<vo
   guest.runs.add(run);
   let room: Room | undefined;
   try {
-    room = await takeRoom(guest, run, header.contextKey);
+    room = await takeRoom(guest, run, header);
   } catch (error) {
     // copied by isolated-vm: a plain message, whatever was thrown
     const text = error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 1_000) : 'It threw something odd.';

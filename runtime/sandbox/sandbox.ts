@@ -66,6 +66,8 @@ export type SandboxRun = {
   workspaceId: string;
   /** Runs with one key and plugin may find each other's realm: the pipeline run's id. */
   contextKey: string;
+  /** The key is not one pipeline run's: nothing can be left behind in the realm. */
+  isKept?: boolean;
   plugin: { digest: string; code: string };
   entry: Entry;
   ctx: { config: Json; now: string; seed: string; brand: Json; connection: Json };
@@ -567,6 +569,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       const header: RunHeader = {
         digest: plugin.digest,
         contextKey: request.contextKey,
+        isKept: request.isKept === true,
         cpuMs: limits.cpuMs,
         memoryMb: Math.max(8, limits.memoryMb),
       };
