@@ -40,7 +40,8 @@ export type Claimed = {
     seed: number;
     nonce: string | null;
     afresh: string[];
-    /** Left out for runs that the claim named as known. */
+    /** The same for runs that go by the same graph, plan, pins and kit, which are left out where the claim named it. */
+    planKey: string | null;
     graph?: unknown;
     plan?: unknown;
     pins?: unknown;
@@ -395,6 +396,8 @@ export type Ledger = ReturnType<typeof createLedger>;
 
 /** Said by graphile-worker when a job is added: a claim need not wait until the job is fetched. */
 const QUEUED = 'jobs:insert';
+/** Said by `door.wake` where a job waits already. */
+const WAKE = 'spliceboard_wake';
 
 /** Classes of the session advisory lock by which a worker's life is known. */
 const LIFE_LOCK = 7_268_412;
@@ -430,10 +433,10 @@ export async function beginLife(
   });
   await client.connect();
   client.on('notification', ({ channel, payload }) => {
-    if (channel === QUEUED) on.queued();
+    if (channel === QUEUED || channel === WAKE) on.queued();
     else on.cancelled(payload ?? '');
   });
-  await client.query(`listen spliceboard_cancel; listen "${QUEUED}"`);
+  await client.query(`listen spliceboard_cancel; listen "${QUEUED}"; listen ${WAKE}`);
   const { rows } = await client.query<{ lock: number }>(`select nextval('worker_lock')::int as lock`);
   const lock = rows[0]!.lock;
   await client.query('select pg_advisory_lock($1, $2)', [LIFE_LOCK, lock]);

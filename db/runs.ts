@@ -1,5 +1,6 @@
 /** Runs as wholes: start, cancel, list. What a run looks like is in run-view.ts, doing parts of it again in again.ts. */
 import { sql } from 'kysely';
+import { digestOf } from './values.ts';
 import type { WorkspaceTx } from './workspace.ts';
 
 export type RunState = 'running' | 'succeeded' | 'problems' | 'cancelled' | 'stopped' | 'failed';
@@ -40,6 +41,7 @@ export async function startRun(tx: WorkspaceTx, run: StartRun): Promise<{ runId:
       plan: JSON.stringify(run.plan),
       pins: JSON.stringify(run.pins),
       kit: JSON.stringify(run.kit),
+      plan_key: sql`run_plan_key(${digestOf([run.graph, run.plan, run.pins])}, ${JSON.stringify(run.kit)}::jsonb)`,
       afresh: [...(run.afresh ?? [])],
       dry_run: run.dryRun === true,
       nonce: run.nonce ?? null,

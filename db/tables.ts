@@ -119,6 +119,7 @@ export type Tables = {
     pruned_at: InstantOrNull;
     estimate: JsonOrNull;
     put_aside_at: InstantOrNull;
+    plan_key: OrNull<string>;
   };
   worker: {
     id: string;

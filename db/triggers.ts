@@ -220,7 +220,7 @@ export type Acceptance = {
   guard?: string | null;
   /** The raw bytes, where they are few. */
   body?: Uint8Array | null;
-  /** JSON text: { trigger, graph, plan, pins, first } */
+  /** JSON text: { key, trigger, graph, plan, pins, first } */
   run: string;
 };
 

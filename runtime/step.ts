@@ -89,7 +89,7 @@ export type StepHost = {
   fetcher: Fetcher;
   stores(workspaceId: string): { assets: AssetStore; values: Values };
   faults: Faults;
-  /** Which runs this worker knows the plan of. */
+  /** Keys of the plans that this worker knows. */
   known(): string[];
   /** Counts what was settled. */
   tally: Tally;

@@ -74,6 +74,7 @@ const MOST_BEHIND = 4;
 const IDS = 256;
 const MEMORY_STEP = 16 * 1024 * 1024;
 const KNOWN_RUNS = 100;
+const KNOWN_PLANS = 32;
 const KEPT_STORES = 8;
 
 type Held = {
@@ -92,7 +93,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const tags = options.tags ?? BOTH_LANES;
   const objects = options.objects ?? localObjects(options.assetsDir);
   const db = createDatabase(pool);
+  /** By run. */
   const plans = new Map<string, RunPlan>();
+  /** By the key that runs of one plan have in common. */
+  const shared = new Map<string, RunPlan>();
   /** Of the workspaces worked for last: each keeps values in memory. */
   const stores = new Map<string, ReturnType<typeof workspaceStores>>();
   const held = new Map<number, Held>();
@@ -114,7 +118,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       if (stores.size > KEPT_STORES) stores.delete(stores.keys().next().value!);
       return known;
     },
-    known: () => [...plans.keys()],
+    known: () => [...shared.keys()],
   };
 
   // ---------------------------------------------------------------- life
@@ -224,11 +228,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         while (wanted && active < slots && !isStopping && isLive()) {
           wanted = false;
           const room = slots - active;
-          const known = new Map(plans); // what is said to be known is still there when the answer comes
+          const known = new Map(shared); // what is said to be known is still there when the answer comes
           await options.faults.at('claim.asked');
           const found = await ledger.claim(name, life.id, room, [...known.keys()], served);
           served = found.at(-1)?.run.brandId ?? served;
-          for (const claimed of found) void carry(claimed, known.get(claimed.run.id));
+          for (const claimed of found) void carry(claimed, known.get(claimed.run.planKey ?? ''));
           if (found.length === room) wanted = true; // there may be more
         }
       } catch (error) {
@@ -461,17 +465,23 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
 
   function planOf(claimed: Claimed, before: RunPlan | undefined): RunPlan {
-    const { id, graph, plan, pins, kit } = claimed.run;
-    const known = plans.get(id) ?? before;
-    const found =
-      known ??
-      ({
+    const { id, planKey, graph, plan, pins, kit } = claimed.run;
+    let found = plans.get(id);
+    if (!found) {
+      const same: RunPlan = (planKey === null ? undefined : (shared.get(planKey) ?? before)) ?? {
         graph: graph as Graph,
         plan: plan as Plan,
         pins: pins as RunPlan['pins'],
         kit: kit as BrandKit,
         manifests: resolveNodes(graph as Graph, options.catalogue.manifests),
-      } satisfies RunPlan);
+      };
+      if (planKey !== null) {
+        shared.delete(planKey); // to the young end
+        shared.set(planKey, same);
+        if (shared.size > KNOWN_PLANS) shared.delete(shared.keys().next().value!);
+      }
+      found = { ...same }; // what is found out of a run is its own
+    }
     plans.delete(id); // to the young end
     plans.set(id, found);
     for (const old of plans.keys()) {

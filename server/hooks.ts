@@ -13,7 +13,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { pipelineVersion } from '../db/pipelines.ts';
 import { type Accepted, acceptEvent, findHook, getTrigger, runAnswer } from '../db/triggers.ts';
-import { loadValue, type StoredValue } from '../db/values.ts';
+import { digestOf, loadValue, type StoredValue } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { type Asset, partOf, type WebhookEvent } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
@@ -133,7 +133,7 @@ export async function registerHooks(app: FastifyInstance, services: Services): P
           ?.wired.includes('raw') === true,
       secret: trigger.secretSealed === null ? null : unseal(services.sealKey, trigger.secretSealed, place),
       responds: graph.nodes.filter((node) => node.type === 'flow.respond').map((node) => node.id),
-      runText: startText(started.start),
+      runText: startText(started.start, digestOf(started.start)),
     };
   }
 

@@ -125,9 +125,12 @@ export function sampleFor(
   };
 }
 
-/** What is written down of a beginning, as JSON text: `start` is the same for many events, so it is written once. */
-export function startText(start: Start): (trigger: RunTrigger) => string {
-  const tail = JSON.stringify(start).slice(1);
+/**
+ * What is written down of a beginning, as JSON text: `start` is the same for many events, so it is written once. `key`: a
+ * digest of it, by which runs that go by the same plan are known.
+ */
+export function startText(start: Start, key: string): (trigger: RunTrigger) => string {
+  const tail = JSON.stringify({ key, ...start }).slice(1);
   return (trigger) => `{"trigger":${JSON.stringify(storable(trigger))},${tail}`;
 }
 

@@ -19,6 +19,7 @@ import {
   withDueSchedule,
   withNextArrival,
 } from '../../db/triggers.ts';
+import { digestOf } from '../../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import { type ErrorJson, NodeError } from '../../nodes/contract.ts';
 import type { Catalogue } from '../catalogue.ts';
@@ -98,7 +99,7 @@ type Starter = { ok: true; text(trigger: RunTrigger): string } | { ok: false; er
 async function starterOf({ catalogue }: TriggersOptions, tx: WorkspaceTx, trigger: TriggerRow): Promise<Starter> {
   const saved = await pipelineVersion(tx, trigger.pipelineId, trigger.version);
   const started = saved && startOf(Graph.parse(saved.graph), installed(catalogue));
-  if (started?.ok) return { ok: true, text: startText(started.start) };
+  if (started?.ok) return { ok: true, text: startText(started.start, digestOf(started.start)) };
   const found = started?.problems[0];
   return {
     ok: false,

@@ -229,7 +229,7 @@ test('a failed step is retried in its own run, and what was done stays done', as
   const runId = (await bench.ended(await bench.start(graph))).run.id;
   const before = await bench.steps(runId, 'shout');
   await bench.database.admin.query(
-    `update run set graph = jsonb_set(graph, '{nodes,1,config,failOn}', '""') where id = $1`,
+    `update run set graph = jsonb_set(graph, '{nodes,1,config,failOn}', '""'), plan_key = null where id = $1`,
     [runId],
   );
   expect(await bench.inside((tx) => retrySteps(tx, { runId, nodeId: 'shout' }, advance))).toEqual({ ok: true });
