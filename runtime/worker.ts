@@ -55,6 +55,9 @@ const LIVE_MS = 2_000;
 const ANNOUNCE_MS = 50;
 /** Light steps mostly wait, for the sandbox and for commits. */
 const LIGHT_SLOTS = 16;
+/** Of these, how many go through a list while nobody asks for one, and how many are claimed for those who ask. */
+const MOST_RANGES = 3;
+const MOST_ASKED = 4;
 /** Places that become free one after the other are filled together, after at most this long. */
 const FILL_MS = 4;
 const ANNOUNCE_BURST = 8;
@@ -212,6 +215,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   function createLane(name: string, slots: number) {
     let active = 0;
+    /** Those of them that go through a list. */
+    let ranges = 0;
     let wanted = false;
     let isClaiming = false;
     let isFilling = false;
@@ -225,9 +230,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     async function claim(): Promise<void> {
       isClaiming = true;
       try {
-        while (wanted && active < slots && !isStopping && isLive()) {
+        while (wanted && !isStopping && isLive()) {
+          const room = roomNow();
+          if (room === 0) break;
           wanted = false;
-          const room = slots - active;
+          asked = Math.max(0, asked - room);
           const known = new Map(shared); // what is said to be known is still there when the answer comes
           await options.faults.at('claim.asked');
           const found = await ledger.claim(name, life.id, room, [...known.keys()], served);
@@ -242,12 +249,23 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         rested();
       }
     }
+    /**
+     * How many to claim now. A few ranges keep the sandbox busy: more of them would only stand before a run that comes
+     * meanwhile, so beside them a claim is made for whoever asks.
+     */
+    function roomNow(): number {
+      return Math.min(slots - active, Math.max(MOST_RANGES - ranges, Math.min(asked, MOST_ASKED)));
+    }
     async function carry(claimed: Claimed, known: RunPlan | undefined): Promise<void> {
+      const { lo, hi } = claimed.strand;
+      const isRange = lo !== hi;
       active++;
+      if (isRange) ranges++;
       try {
         await follow(claimed, known);
       } finally {
         active--;
+        if (isRange) ranges--;
         rested();
         poke();
       }
@@ -257,13 +275,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
     function poke(): void {
       wanted = true;
-      if (isStopping || isClaiming || active >= slots) return;
+      if (isStopping || isClaiming || roomNow() === 0) return;
       if (active * 2 <= slots) void claim();
       else if (!isFilling) {
         isFilling = true;
         setTimeout(() => {
           isFilling = false;
-          if (!isStopping && !isClaiming && active < slots) void claim();
+          if (!isStopping && !isClaiming && roomNow() > 0) void claim();
         }, FILL_MS);
       }
     }
@@ -274,7 +292,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       /** Resolves when nothing of the lane runs. */
       /** Somebody new has something to do. */
       ask() {
-        if (active >= slots) asked = Math.min(asked + 1, slots);
+        if (active >= slots || ranges >= MOST_RANGES) asked = Math.min(asked + 1, slots);
         poke();
       },
       /** Whether a range should go to the end of the queue, so that somebody who came meanwhile has its place. */
