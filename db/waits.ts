@@ -52,7 +52,7 @@ export async function openWait(
     answered_by: string | null;
     answered_at: Date | null;
   }>`
-    update wait set taken = state <> 'open' or until <= clock_timestamp(),
+    update wait set taken = state <> 'open' or coalesce(until <= clock_timestamp(), false),
                     state = case when state = 'open' and until <= clock_timestamp() then 'expired' else state end
      where run_id = ${step.runId} and node = ${step.node} and path = ${[...step.path]}::int[] and name = ${wait.name}
     returning state, until, answer, answered_by, answered_at`.execute(tx);
