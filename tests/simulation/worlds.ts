@@ -215,6 +215,14 @@ const MANIFESTS: Record<string, ManifestJson> = {
   stop: jsonOf(stop as never),
 };
 
+const SCRIPTED: ManifestJson = {
+  ...MANIFESTS.delay!,
+  shape: 'step',
+  effect: 'reads-external',
+  capabilities: {},
+  config: { type: 'object', properties: {}, additionalProperties: true },
+};
+
 export const typeOf = (world: SimWorld, node: SimNode) =>
   node.doing.kind === 'act' || node.doing.kind === 'ask' ? `sim.w${world.seed}-${node.id}` : `flow.${node.doing.kind}`;
 
@@ -222,6 +230,7 @@ export const scriptOf = (world: SimWorld, node: SimNode): Script => ({
   name: `w${world.seed}${node.id}`,
   outputs: node.outputs,
   isFailing: node.isFailing,
+  asks: node.doing.kind === 'ask',
 });
 
 function configOf(world: SimWorld, node: SimNode): Record<string, unknown> {
@@ -276,21 +285,16 @@ const portsOf = (node: SimNode) => ({
   outputs: Object.fromEntries(Object.entries(node.outputs).map(([name, list]) => [name, portOf(list, true)])),
 });
 
-/** `bases`: the manifests of the scripted nodes, where they are really run. */
-export function catalogueOf(world: SimWorld, bases?: Record<'act' | 'ask', ManifestJson>): ManifestJson[] {
+/** `base`: the manifest of the scripted node, where it is really run. */
+export function catalogueOf(world: SimWorld, base: ManifestJson = SCRIPTED): ManifestJson[] {
   const scripted = world.nodes
     .filter(({ doing }) => doing.kind === 'act' || doing.kind === 'ask')
     .map((node): ManifestJson => {
-      const base = bases?.[node.doing.kind as 'act'] ?? {
-        ...MANIFESTS.delay!,
-        shape: 'step',
-        effect: node.doing.kind === 'act' ? 'pure' : 'reads-external',
-        capabilities: {},
-        config: { type: 'object', properties: {}, additionalProperties: true },
-      };
+      const type = { ...base, id: typeOf(world, node), ...portsOf(node) };
+      if (node.doing.kind === 'ask') return type;
       // every other one is looked up rather than computed again
-      const isCheap = node.doing.kind === 'act' && share(`${world.seed}/${node.id}/cheap`) < 0.6;
-      return { ...base, id: typeOf(world, node), ...(isCheap ? { cheap: true } : {}), ...portsOf(node) };
+      const isCheap = share(`${world.seed}/${node.id}/cheap`) < 0.6;
+      return { ...type, effect: 'pure', capabilities: {}, ...(isCheap ? { cheap: true } : {}) };
     });
   return [...Object.values(MANIFESTS), ...scripted];
 }

@@ -1,7 +1,10 @@
-/** Does what its script says, by itself. Its ports are given by the world it stands in. */
+/**
+ * Does what its script says; one that asks first hears how it goes: well, not now, or not at all. Its ports are given by
+ * the world it stands in, and whether it may ask.
+ */
 import * as z from 'zod';
 import { defineManifest, NodeError, type Run } from '../contract.ts';
-import { act, type Script } from './act/script.ts';
+import { act, eaten, type Script } from './act/script.ts';
 
 export const manifest = defineManifest({
   id: 'sim.act',
@@ -9,16 +12,23 @@ export const manifest = defineManifest({
   title: 'Act',
   help: 'Does what its script says.',
   shape: 'step',
-  effect: 'pure',
+  effect: 'reads-external',
   inputs: {},
   outputs: {},
   config: z.object({}).catchall(z.json()),
+  capabilities: { http: [{ method: 'GET', host: 'sim.test', path: '/mood', why: 'to ask' }] },
   example: { inputs: {} },
 });
 
-export const run: Run<typeof manifest> = (ctx, inputs) => {
+export const run: Run<typeof manifest> = async (ctx, inputs) => {
   const script = ctx.config.script as unknown as Script;
+  const refuse = (retry: 'never' | 'later') => new NodeError('SIM_FAILED', `error of ${script.name}`, { retry });
+  if (script.asks) {
+    const query = { given: eaten(inputs) };
+    const { body } = await ctx.http({ method: 'GET', host: 'sim.test', path: '/mood', query });
+    if (body !== 'well') throw refuse(body === 'later' ? 'later' : 'never');
+  }
   const made = act(script, inputs);
-  if (!made) throw new NodeError('SIM_FAILED', `error of ${script.name}`);
+  if (!made) throw refuse('never');
   return made;
 };

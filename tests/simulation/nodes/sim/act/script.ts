@@ -10,6 +10,8 @@ export type Script = {
   outputs: Record<string, boolean>;
   /** One in three of its inputs is refused. */
   isFailing: boolean;
+  /** It asks outside first. */
+  asks: boolean;
 };
 export type Given = Record<string, string | string[]>;
 
