@@ -191,24 +191,27 @@ async function changeOutput(
     .execute();
 }
 
-/** Removes steps and strands at these places; a worker that holds one finds its lease gone. */
+/**
+ * Removes steps and strands at these places, the strands first: a worker that writes under one of them is waited for, and
+ * what it wrote (calls, a question) goes with the rest; after that it finds its lease gone.
+ */
 async function forget(tx: WorkspaceTx, runId: string, places: { node: string; prefix: number[] }[]): Promise<void> {
-  await sql`
-    with places as (select node, prefix from jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])),
-    steps as (
-      delete from step s using places p
-       where s.run_id = ${runId} and s.node = p.node and s.path[1:cardinality(p.prefix)] = p.prefix
-      returning s.node, s.path),
-    asked as (
-      delete from wait w using places p
-       where w.run_id = ${runId} and w.node = p.node and w.path[1:cardinality(p.prefix)] = p.prefix)
-    delete from call c using steps s where c.run_id = ${runId} and c.node = s.node and c.path = s.path`.execute(tx);
   const { rows } = await sql<{ id: number }>`
     delete from strand s using jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])
      where s.run_id = ${runId} and s.node = p.node
        and case when cardinality(p.prefix) <= cardinality(s.prefix) then s.prefix[1:cardinality(p.prefix)] = p.prefix
                 else p.prefix[1:cardinality(s.prefix)] = s.prefix and s.lo is not null and p.prefix[cardinality(s.prefix) + 1] between s.lo and s.hi end
     returning s.id`.execute(tx);
+  await sql`
+    with places as (select node, prefix from jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])),
+    steps as (
+      delete from step s using places p
+       where s.run_id = ${runId} and s.node = p.node and s.path[1:cardinality(p.prefix)] = p.prefix),
+    asked as (
+      delete from wait w using places p
+       where w.run_id = ${runId} and w.node = p.node and w.path[1:cardinality(p.prefix)] = p.prefix)
+    delete from call c using places p
+     where c.run_id = ${runId} and c.node = p.node and c.path[1:cardinality(p.prefix)] = p.prefix`.execute(tx);
   const strands = rows.map((row) => row.id);
   if (strands.length === 0) return;
   await sql`

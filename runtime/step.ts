@@ -908,6 +908,8 @@ class StrandWork {
     };
     const scope = this.#scope(manifest, item.path, signal, progress);
     const key = { runId: run.id, node: this.#node.id, path: item.path };
+    const { strand: held, token } = this.#lease;
+    const lease = { strand: held, token };
     const pause = (until: Until, why: string) => {
       paused.until = until;
       paused.why = why;
@@ -917,6 +919,7 @@ class StrandWork {
       scope,
       entry,
       key,
+      lease,
       nonce: run.nonce,
       isLive: this.#hold.isLive,
       effect: (at, name, request, isLive) =>
@@ -935,7 +938,8 @@ class StrandWork {
           name,
           request,
         ),
-      wait: (name, request) => waitFor({ db: this.#host.db, workspaceId: run.workspaceId, key, pause }, name, request),
+      wait: (name, request) =>
+        waitFor({ db: this.#host.db, workspaceId: run.workspaceId, key, lease, pause }, name, request),
     });
     const limits =
       manifest.weight === 'heavy'
