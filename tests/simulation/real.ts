@@ -66,7 +66,7 @@ type Outside = { world: SimWorld; healed: Set<string>; given: Map<string, string
 
 export type Real = Awaited<ReturnType<typeof openReal>>;
 
-/** `unsettled`: workers pause at random places for a moment, so that others come in between. */
+/** Workers pause at random places for a moment, so that others come in between; `seed` chooses where. */
 export async function openReal(options: { workers?: number; seed?: number } = {}) {
   const outsides = new Map<string, Outside>();
   const manifests = new Map<string, ManifestJson>();
@@ -401,12 +401,10 @@ class Carried {
       const wait = waits.find((each) => keyOf(each.node, each.path) === key);
       if (doing.kind === 'delay' && (wait?.state !== 'expired' || Date.now() < wait.created_at.getTime()))
         return `${key} went on without having waited`;
-      if (
-        doing.kind === 'delay' &&
-        row.attempt === 1 &&
-        waited < doing.seconds * 1_000 - 50 &&
-        this.#counts.cancels === undefined
-      )
+      // one that was only given up keeps its time when the run goes on
+      const isGivenUp =
+        this.#counts.cancels !== undefined || this.#world.nodes.some((each) => each.doing.kind === 'stop');
+      if (doing.kind === 'delay' && !isGivenUp && waited < doing.seconds * 1_000 - 50)
         return `${key} went on after ${waited} ms`;
       if (doing.kind === 'approve') {
         const said = wait?.state === 'answered' ? (wait.answer as { outcome: string }).outcome : doing.expired || null;
