@@ -67,7 +67,7 @@ type Outside = { world: SimWorld; healed: Set<string>; given: Map<string, string
 export type Real = Awaited<ReturnType<typeof openReal>>;
 
 /** Workers pause at random places for a moment, so that others come in between; `seed` chooses where. */
-export async function openReal(options: { workers?: number; seed?: number } = {}) {
+export async function openReal(options: { workers?: number; seed?: number; longestMs?: number } = {}) {
   const outsides = new Map<string, Outside>();
   const manifests = new Map<string, ManifestJson>();
   let base: Plugin | undefined;
@@ -122,7 +122,7 @@ export async function openReal(options: { workers?: number; seed?: number } = {}
         outsides.set(type, outside);
       }
       try {
-        return await new Carried(bench, outside).carry();
+        return await new Carried(bench, outside, options.longestMs ?? LONGEST_MS).carry();
       } catch (error) {
         return { fault: error instanceof Error ? error.message : String(error) };
       }
@@ -133,6 +133,7 @@ export async function openReal(options: { workers?: number; seed?: number } = {}
 
 class Carried {
   readonly #bench: Bench;
+  readonly #longestMs: number;
   readonly #world: SimWorld;
   readonly #outside: Outside;
   readonly #nodes: Map<string, SimNode>;
@@ -144,8 +145,9 @@ class Carried {
   /** By the database's clock. */
   #setGoing = new Date(0);
 
-  constructor(bench: Bench, outside: Outside) {
+  constructor(bench: Bench, outside: Outside, longestMs: number) {
     this.#bench = bench;
+    this.#longestMs = longestMs;
     this.#world = outside.world;
     this.#outside = outside;
     this.#nodes = new Map(outside.world.nodes.map((node) => [node.id, node]));
@@ -164,7 +166,7 @@ class Carried {
         await this.#do(next);
       }
       await this.#answer();
-      if (performance.now() - from > LONGEST_MS) return { fault: `the run never ends: ${await this.#left()}` };
+      if (performance.now() - from > this.#longestMs) return { fault: `the run never ends: ${await this.#left()}` };
       await sleep(20);
     }
     const came = await this.#chronicle();
