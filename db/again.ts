@@ -59,6 +59,7 @@ export async function retrySteps<Plan>(
       .where('path', '=', sql<number[]>`${target.path}::int[]`)
       .where('state', '=', 'expired')
       .execute();
+    await askAgain(tx, step.runId, target);
     await tx
       .deleteFrom('step')
       .where('run_id', '=', step.runId)
@@ -190,30 +191,53 @@ async function changeOutput(
     .execute();
 }
 
-/** Removes steps and strands at these places; a worker that holds one finds its lease gone. */
+/**
+ * Removes steps and strands at these places, the strands first: a worker that writes under one of them is waited for, and
+ * what it wrote (calls, a question) goes with the rest; after that it finds its lease gone.
+ */
 async function forget(tx: WorkspaceTx, runId: string, places: { node: string; prefix: number[] }[]): Promise<void> {
-  await sql`
-    with places as (select node, prefix from jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])),
-    steps as (
-      delete from step s using places p
-       where s.run_id = ${runId} and s.node = p.node and s.path[1:cardinality(p.prefix)] = p.prefix
-      returning s.node, s.path),
-    asked as (
-      delete from wait w using places p
-       where w.run_id = ${runId} and w.node = p.node and w.path[1:cardinality(p.prefix)] = p.prefix)
-    delete from call c using steps s where c.run_id = ${runId} and c.node = s.node and c.path = s.path`.execute(tx);
   const { rows } = await sql<{ id: number }>`
     delete from strand s using jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])
      where s.run_id = ${runId} and s.node = p.node
        and case when cardinality(p.prefix) <= cardinality(s.prefix) then s.prefix[1:cardinality(p.prefix)] = p.prefix
                 else p.prefix[1:cardinality(s.prefix)] = s.prefix and s.lo is not null and p.prefix[cardinality(s.prefix) + 1] between s.lo and s.hi end
     returning s.id`.execute(tx);
+  await sql`
+    with places as (select node, prefix from jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])),
+    steps as (
+      delete from step s using places p
+       where s.run_id = ${runId} and s.node = p.node and s.path[1:cardinality(p.prefix)] = p.prefix),
+    asked as (
+      delete from wait w using places p
+       where w.run_id = ${runId} and w.node = p.node and w.path[1:cardinality(p.prefix)] = p.prefix)
+    delete from call c using places p
+     where c.run_id = ${runId} and c.node = p.node and c.path[1:cardinality(p.prefix)] = p.prefix`.execute(tx);
   const strands = rows.map((row) => row.id);
   if (strands.length === 0) return;
   await sql`
     with gone as (delete from reuse where strand = any(${strands}) and state = 'making' returning key)
     update strand set state = 'ready', waits_for = null, not_before = '-infinity', reason = null
      where waits_for in (select key from gone)`.execute(tx);
+}
+
+/**
+ * What a service refused is asked again: a person tries again because something has changed there. What it answered well,
+ * and what was asked before that, stays as it was answered: the step is taken through the same way up to there.
+ */
+async function askAgain(
+  tx: WorkspaceTx,
+  runId: string,
+  step: { node: string; path: readonly number[] },
+): Promise<void> {
+  await sql`
+    with calls as (
+      select key, at, state = 'answered' and key like 'http.%' and reply -> 'status' >= '400'::jsonb as is_refused
+        from call where run_id = ${runId} and node = ${step.node} and path = ${[...step.path]}::int[])
+    update call c set state = 'open', reply = null from calls
+     where c.run_id = ${runId} and c.node = ${step.node} and c.path = ${[...step.path]}::int[] and c.key = calls.key
+       and calls.is_refused and not exists (select from calls later where later.at > calls.at and not later.is_refused)`.execute(
+    tx,
+  );
 }
 
 /** Works out all counters again from what is settled and adds strands for what is due and not held by one. */

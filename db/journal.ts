@@ -34,39 +34,55 @@ export async function journalOf(tx: WorkspaceTx, step: StepKey): Promise<Journal
   }));
 }
 
-/** Notes that a call has begun. */
+/** The lease under which a step writes. */
+export type StepLease = { strand: number; token: number };
+
+/**
+ * Whether the lease is current; if so, its strand stays until the commit: whoever makes the step again takes the strand away
+ * first, and so finds what was written here. The run before the strand, as everybody locks them.
+ */
+export async function holdsStep(tx: WorkspaceTx, step: StepKey, lease: StepLease): Promise<boolean> {
+  await tx.selectFrom('run').select('id').where('id', '=', step.runId).forKeyShare().execute();
+  const held = await tx
+    .selectFrom('strand')
+    .select('id')
+    .where('id', '=', lease.strand)
+    .where('token', '=', lease.token)
+    .where('state', '=', 'leased')
+    .forKeyShare()
+    .executeTakeFirst();
+  return held !== undefined;
+}
+
+/** Notes that a call has begun. False: the lease is lost, and nothing is noted. */
 export async function openCall(
   tx: WorkspaceTx,
   step: StepKey,
+  lease: StepLease,
   call: { key: string; requestDigest: string },
-): Promise<void> {
+): Promise<boolean> {
+  if (!(await holdsStep(tx, step, lease))) return false;
   await tx
     .insertInto('call')
     .values({ ...at(step), key: call.key, request_digest: call.requestDigest, state: 'open' })
     .onConflict((conflict) => conflict.columns(['run_id', 'node', 'path', 'key']).doNothing())
     .execute();
+  return true;
 }
 
-/** Commits a reply before anybody sees it. */
+/** Commits a reply before anybody sees it; nothing where the step was given up meanwhile. */
 export async function journalReply(
   tx: WorkspaceTx,
   step: StepKey,
-  call: { key: string; requestDigest: string; reply: unknown },
+  call: { key: string; reply: unknown },
 ): Promise<void> {
   await tx
-    .insertInto('call')
-    .values({
-      ...at(step),
-      key: call.key,
-      request_digest: call.requestDigest,
-      state: 'answered',
-      reply: JSON.stringify(call.reply),
-    })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['run_id', 'node', 'path', 'key'])
-        .doUpdateSet({ state: 'answered', reply: JSON.stringify(call.reply) }),
-    )
+    .updateTable('call')
+    .set({ state: 'answered', reply: JSON.stringify(call.reply) })
+    .where('run_id', '=', step.runId)
+    .where('node', '=', step.node)
+    .where('path', '=', pathArray(step.path))
+    .where('key', '=', call.key)
     .execute();
 }
 

@@ -1,7 +1,7 @@
 /** Waits of steps: opened by the node that sleeps, answered from outside or by a person (migrations/0022_waits.sql). */
 import { sql } from 'kysely';
 import type pg from 'pg';
-import type { StepKey } from './journal.ts';
+import { holdsStep, type StepKey, type StepLease } from './journal.ts';
 import type { WorkspaceTx } from './workspace.ts';
 
 export type WaitKind = 'time' | 'hook' | 'person';
@@ -26,12 +26,16 @@ export type WaitRow = {
   answeredAt: string | null;
 };
 
-/** Opens a wait, or finds it as it is now; one whose time is over expires here. */
+/** Opens a wait, or finds it as it is now; one whose time is over expires here. Undefined: the lease is lost. */
 export async function openWait(
   tx: WorkspaceTx,
   step: StepKey,
+  lease: StepLease,
   wait: { name: string; kind: WaitKind; until: Date | null; request: unknown },
-): Promise<{ state: WaitRow['state']; until: Date | null; answer: unknown; by: string | null; at: Date | null }> {
+): Promise<
+  { state: WaitRow['state']; until: Date | null; answer: unknown; by: string | null; at: Date | null } | undefined
+> {
+  if (!(await holdsStep(tx, step, lease))) return undefined;
   await tx
     .insertInto('wait')
     .values({
@@ -52,7 +56,7 @@ export async function openWait(
     answered_by: string | null;
     answered_at: Date | null;
   }>`
-    update wait set taken = state <> 'open' or until <= clock_timestamp(),
+    update wait set taken = state <> 'open' or coalesce(until <= clock_timestamp(), false),
                     state = case when state = 'open' and until <= clock_timestamp() then 'expired' else state end
      where run_id = ${step.runId} and node = ${step.node} and path = ${[...step.path]}::int[] and name = ${wait.name}
     returning state, until, answer, answered_by, answered_at`.execute(tx);

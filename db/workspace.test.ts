@@ -35,6 +35,32 @@ test('the setting of one transaction does not leak to the next user of its conne
   for (let i = 0; i < 10; i++) expect(await db.selectFrom('brand').select('id').execute()).toEqual([]);
 });
 
+test('of two transactions that wait for each other, the one that is given up runs again', async () => {
+  const { workspaceId } = await database.workspace();
+  const db = database.db('app');
+  const both = Promise.withResolvers<void>();
+  let holding = 0;
+  const rename = (first: 'workspace' | 'brand', second: 'workspace' | 'brand') =>
+    inWorkspace(db, workspaceId, async (tx) => {
+      await tx
+        .updateTable(first)
+        .set({ name: `${first} first` })
+        .execute();
+      if (++holding === 2) both.resolve();
+      await both.promise;
+      await tx
+        .updateTable(second)
+        .set({ name: `${first} first` })
+        .execute();
+      return first;
+    });
+  expect(await Promise.all([rename('workspace', 'brand'), rename('brand', 'workspace')])).toEqual([
+    'workspace',
+    'brand',
+  ]);
+  expect(holding).toBe(3);
+});
+
 test('a row cannot point into another workspace', async () => {
   const first = await database.workspace();
   const second = await database.workspace();

@@ -10,10 +10,27 @@ declare const inside: unique symbol;
 /** A transaction inside one workspace. Made by `inWorkspace` alone. */
 export type WorkspaceTx = Transaction<Tables> & { readonly [inside]: true };
 
-/** Runs `work` in one transaction bound to `workspaceId`: rows of others are not there. Rolls back where it throws. */
-export function inWorkspace<T>(db: Database, workspaceId: string, work: (tx: WorkspaceTx) => Promise<T>): Promise<T> {
-  return db.transaction().execute(async (tx) => {
-    await sql`select set_config('app.workspace_id', ${workspaceId}, true)`.execute(tx);
-    return work(tx as WorkspaceTx);
-  });
+/** PostgreSQL ends one of two transactions that wait for each other. */
+const DEADLOCK = '40P01';
+const MOST_TRIES = 4;
+
+/**
+ * Runs `work` in one transaction bound to `workspaceId`: rows of others are not there. Rolls back where it throws. One that
+ * met a deadlock has done nothing, and runs again from its beginning.
+ */
+export async function inWorkspace<T>(
+  db: Database,
+  workspaceId: string,
+  work: (tx: WorkspaceTx) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await db.transaction().execute(async (tx) => {
+        await sql`select set_config('app.workspace_id', ${workspaceId}, true)`.execute(tx);
+        return work(tx as WorkspaceTx);
+      });
+    } catch (error) {
+      if (attempt >= MOST_TRIES || (error as { code?: string }).code !== DEADLOCK) throw error;
+    }
+  }
 }

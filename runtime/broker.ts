@@ -21,11 +21,12 @@ import {
   keepMemo,
   openCall,
   type StepKey,
+  type StepLease,
 } from '../db/journal.ts';
 import { digestOf } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { type HttpReply, type HttpRequest, type WaitAnswer, WaitRequest } from '../nodes/contract.ts';
-import { type Capability, CapabilityError, type Method, type StepScope } from './capabilities/capability.ts';
+import { type Capability, CapabilityError, leaseLost, type Method, type StepScope } from './capabilities/capability.ts';
 import type { Faults } from './faults.ts';
 
 export type Entry = 'run' | 'simulate' | 'lookup';
@@ -57,6 +58,7 @@ export function createBroker(
     scope: StepScope;
     entry: Entry;
     key: StepKey;
+    lease: StepLease;
     /** The run's: with one, nothing that another run stored is taken. */
     nonce: string | null;
     effect: EffectSender;
@@ -169,11 +171,11 @@ export function createBroker(
         { hint: 'Its author has to use ctx.now and Math.random only. Running it again starts afresh.' },
       );
     }
-    await inside((tx) => openCall(tx, step.key, { key, requestDigest }));
+    if (!(await inside((tx) => openCall(tx, step.key, step.lease, { key, requestDigest })))) throw leaseLost();
     await options.faults.at('call.asked', scope.nodeId);
     const reply = (await act()) ?? null;
     await options.faults.at('call.acted', scope.nodeId);
-    if (isFinal(call, reply)) await inside((tx) => journalReply(tx, step.key, { key, requestDigest, reply }));
+    if (isFinal(call, reply)) await inside((tx) => journalReply(tx, step.key, { key, reply }));
     await options.faults.at('call.recorded', scope.nodeId);
     return reply;
   }

@@ -15,7 +15,7 @@ import type { StepKey } from '../db/journal.ts';
 import { digestOf } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { EffectRecord, ErrorJson, HttpReply, HttpRequest, LookupResult } from '../nodes/contract.ts';
-import { CapabilityError, type StepScope } from './capabilities/capability.ts';
+import { CapabilityError, leaseLost, type StepScope } from './capabilities/capability.ts';
 import type { Faults } from './faults.ts';
 
 /** From the commit of `sending` to the last byte that may still be sent. */
@@ -142,7 +142,7 @@ export async function performEffect(
     sendBy = performance.now() + SEND_WITHIN_MS;
     await options.faults.at('effect.sending', scope.nodeId);
     if (!step.isLive() || performance.now() > deadline - 1_000) {
-      throw new CapabilityError('LEASE_LOST', 'Another worker has taken this step over.', { retry: 'later' });
+      throw leaseLost();
     }
     let reply: HttpReply;
     try {

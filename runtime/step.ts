@@ -51,6 +51,7 @@ import { overBudget } from './graph/budget.ts';
 import { convert } from './graph/convert.ts';
 import { referenceKey } from './graph/expression.ts';
 import { Budget, ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
+import { type JoinConfig, joinMove } from './graph/join.ts';
 import type { Plan, PlanNode, PlanTake } from './graph/plan.ts';
 import type { NodeManifests } from './graph/resolve.ts';
 import { isReused, reuseForSeconds } from './graph/reusable.ts';
@@ -179,9 +180,6 @@ type Item = {
 };
 /** Why an attempt gave its step back to sleep. */
 type Paused = { until?: Until; why?: string };
-/** What a join says of how long it waits (nodes/flow/join.ts). */
-type JoinConfig = { until: 'all' | 'first'; amount: number | null; unit: keyof typeof SECONDS };
-const SECONDS = { seconds: 1, minutes: 60, hours: 3_600, days: 86_400 };
 type Result = { row: SettledRow; settled: Settled; made?: MadeKey };
 
 export async function carryStrand(
@@ -353,17 +351,20 @@ class StrandWork {
   async #awaitBranches(item: Item): Promise<StrandEnd | null> {
     if (item.decision.kind !== 'run' || !item.config) return null;
     const pending = pendingOf(this.#run.plan, this.#node.id, item.path, (node, at) => this.#settledAt(node, at));
-    if (pending.length === 0) return null;
-    const { until, amount, unit } = item.config as JoinConfig;
-    if (until === 'first' && Object.keys(item.decision.inputs).length > 0) return null;
+    const move = joinMove(item.config as JoinConfig, {
+      pending: pending.length,
+      present: Object.keys(item.decision.inputs).length,
+      beganMs: Date.parse(this.#claimed.strand.beganAt),
+      nowMs: Date.now(),
+    });
     const names = [...new Set(pending.map(({ node }) => this.#run.plan.nodes[node]?.name ?? node))].join(', ');
-    const over = amount === null ? null : Date.parse(this.#claimed.strand.beganAt) + amount * SECONDS[unit] * 1_000;
-    if (over !== null && over <= Date.now()) {
-      item.said = `Went on without ${names}: the time was over.`;
+    if (move.kind === 'go on') {
+      if (move.isLate) item.said = `Went on without ${names}: the time was over.`;
       return null;
     }
     if (!(await this.#hold.behind)) return LOST;
-    const how = { until: over === null ? ('infinity' as const) : new Date(over), why: `Waits for ${names}.`, pending };
+    const until = move.untilMs === null ? ('infinity' as const) : new Date(move.untilMs);
+    const how = { until, why: `Waits for ${names}.`, pending };
     const isOurs = await this.#host.ledger.awaitOthers(this.#lease, this.#claimed.run.id, how);
     return isOurs ? { kind: 'released', lanes: [this.#claimed.strand.lane] } : LOST;
   }
@@ -907,6 +908,8 @@ class StrandWork {
     };
     const scope = this.#scope(manifest, item.path, signal, progress);
     const key = { runId: run.id, node: this.#node.id, path: item.path };
+    const { strand: held, token } = this.#lease;
+    const lease = { strand: held, token };
     const pause = (until: Until, why: string) => {
       paused.until = until;
       paused.why = why;
@@ -916,6 +919,7 @@ class StrandWork {
       scope,
       entry,
       key,
+      lease,
       nonce: run.nonce,
       isLive: this.#hold.isLive,
       effect: (at, name, request, isLive) =>
@@ -934,7 +938,8 @@ class StrandWork {
           name,
           request,
         ),
-      wait: (name, request) => waitFor({ db: this.#host.db, workspaceId: run.workspaceId, key, pause }, name, request),
+      wait: (name, request) =>
+        waitFor({ db: this.#host.db, workspaceId: run.workspaceId, key, lease, pause }, name, request),
     });
     const limits =
       manifest.weight === 'heavy'

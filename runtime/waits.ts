@@ -3,11 +3,11 @@
  * its time, or at once when somebody answers (db/waits.ts). STEP_PAUSED is not seen by people.
  */
 import type { Database } from '../db/connect.ts';
-import type { StepKey } from '../db/journal.ts';
+import type { StepKey, StepLease } from '../db/journal.ts';
 import { openWait } from '../db/waits.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import type { WaitAnswer, WaitRequest } from '../nodes/contract.ts';
-import { CapabilityError } from './capabilities/capability.ts';
+import { CapabilityError, leaseLost } from './capabilities/capability.ts';
 
 const LARGEST_REQUEST = 256 * 1024;
 
@@ -16,6 +16,7 @@ export async function waitFor(
     db: Database;
     workspaceId: string;
     key: StepKey;
+    lease: StepLease;
     /** Puts the step to sleep; the call is never answered in this attempt. */
     pause(until: Date | 'infinity', why: string): void;
   },
@@ -28,8 +29,9 @@ export async function waitFor(
     });
   }
   const wait = await inWorkspace(step.db, step.workspaceId, (tx) =>
-    openWait(tx, step.key, { name, kind, until: until === undefined ? null : new Date(until), request }),
+    openWait(tx, step.key, step.lease, { name, kind, until: until === undefined ? null : new Date(until), request }),
   );
+  if (!wait) throw leaseLost();
   switch (wait.state) {
     case 'answered':
       return { state: 'answered', value: wait.answer, by: wait.by, at: wait.at!.toISOString() };

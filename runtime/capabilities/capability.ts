@@ -81,3 +81,8 @@ export class CapabilityError extends Error {
     };
   }
 }
+
+/** The step was given to another worker, or is made again from other inputs: this attempt does not count. */
+export function leaseLost(): CapabilityError {
+  return new CapabilityError('LEASE_LOST', 'Another worker has taken this step over.', { retry: 'later' });
+}

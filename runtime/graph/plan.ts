@@ -111,7 +111,12 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
       name: node.name,
       type: node.type,
       lane: node.policy?.tag ?? manifest?.tag ?? (manifest?.weight === 'heavy' ? 'media' : 'light'),
-      ranged: manifest?.weight !== 'heavy' && manifest?.effect === 'pure' && node.policy === undefined && !early,
+      ranged:
+        manifest?.weight !== 'heavy' &&
+        manifest?.effect === 'pure' &&
+        manifest.shape !== 'stop' && // the first that ends the run gives up the others
+        node.policy === undefined &&
+        !early,
       ...(early ? { early } : {}),
       frame,
       inputs,

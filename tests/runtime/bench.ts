@@ -77,13 +77,19 @@ export type BenchOptions = {
   idle?: boolean;
   /** The product's own nodes beside the test nodes. */
   own?: boolean;
+  /** Node types that may become more while it is open. */
+  more?: (sandbox: Sandbox, cacheDir: string) => Promise<Catalogue>;
 };
 
 export async function openBench(options: BenchOptions = {}) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'spliceboard-bench-'));
   const database: TestDatabase = await testDatabase();
-  const sandbox: Sandbox = await createSandbox({ cacheDir: path.join(os.tmpdir(), 'spliceboard-test-cache') });
   const cacheDir = path.join(os.tmpdir(), 'spliceboard-test-cache');
+  const log: string[] = [];
+  const sandbox: Sandbox = await createSandbox({
+    cacheDir,
+    onFault: (error, { capability, method }) => log.push(`${capability}.${method} ${(error as Error).stack}`),
+  });
   let catalogue: Catalogue = await loadCatalogue({ sandbox, dir: TEST_NODES, cacheDir });
   if (options.own) {
     const tests = catalogue;
@@ -92,6 +98,17 @@ export async function openBench(options: BenchOptions = {}) {
       manifests: [...tests.manifests, ...own.manifests],
       plugin: (id) => tests.plugin(id) ?? own.plugin(id),
       broken: [...tests.broken, ...own.broken],
+    };
+  }
+  if (options.more) {
+    const base = catalogue;
+    const more = await options.more(sandbox, cacheDir);
+    catalogue = {
+      get manifests() {
+        return [...base.manifests, ...more.manifests];
+      },
+      plugin: (id) => base.plugin(id) ?? more.plugin(id),
+      broken: [...base.broken, ...more.broken],
     };
   }
   if (catalogue.broken.length > 0) throw new Error(JSON.stringify(catalogue.broken));
@@ -108,7 +125,7 @@ export async function openBench(options: BenchOptions = {}) {
     catalogue,
     ...home,
     inside,
-    log: [] as string[],
+    log,
     async worker(more: BenchOptions = {}): Promise<Worker> {
       const worker = await startWorker({
         url: database.url,
@@ -127,7 +144,7 @@ export async function openBench(options: BenchOptions = {}) {
         slots: more.slots,
         faults: more.faults ?? options.faults ?? NO_FAULTS,
         log: (line, details) =>
-          bench.log.push(
+          log.push(
             `${line} ${JSON.stringify(details, (_key, value) => (value instanceof Error ? value.stack : value))}`,
           ),
       });

@@ -15,6 +15,10 @@ export type World = {
   catalogue: ManifestJson[];
   /** `inputs`: a list port holds an array; an absent optional port is missing. Pure in its arguments. */
   outcome(nodeId: string, path: readonly number[], inputs: Record<string, string | string[]>): Outcome;
+  /** What a wired error output carries. */
+  errorOf?(nodeId: string): string;
+  /** Of a join that did not wait for all: the steps it waited for. Undefined: for all that it reads. */
+  arrived?(nodeId: string, path: readonly number[]): ReadonlySet<string> | undefined;
 };
 
 export type Settled =
@@ -29,6 +33,8 @@ export type Verdict = {
   frames: Map<string, string[]>;
   /** `node@0.1` → what became of that step; nodes that have no step at all are simply not in here */
   steps: Map<string, Settled>;
+  /** `node@0.1` → the steps that it is decided from */
+  reads: Map<string, string[]>;
   run: 'succeeded' | 'finished with problems';
 };
 
@@ -53,6 +59,7 @@ export function judge(world: World): Verdict {
 
   const frames = new Map<string, string[]>();
   const steps = new Map<string, Settled>();
+  const reads = new Map<string, string[]>();
   /** What came out of one output port at one path of its node. */
   const emitted = new Map<string, At>();
   const emittedKey = (node: string, port: string, path: readonly number[]) => `${node}.${port}@${path.join('.')}`;
@@ -90,6 +97,17 @@ export function judge(world: World): Verdict {
     const frame = edges.map(frameOfEdge).reduce((a, b) => (b.length > a.length ? b : a), [] as string[]);
     frames.set(id, frame);
 
+    /** The steps that a wire brings something from. */
+    const readOver = (edge: GraphEdge, path: number[]): string[] => {
+      const { node: from } = edge.from;
+      const source = frames.get(from)!;
+      if (how(edge) !== 'gather' || source.length === 0) return [stepKey(from, path.slice(0, source.length))];
+      const above = path.slice(0, source.length - 1);
+      const list = listOf(source.at(-1)!, above);
+      const members = list.kind === 'present' ? (list.value as string[]).map((_, index) => [...above, index]) : [];
+      return [stepKey(source.at(-1)!.split('.')[0]!, above), ...members.map((member) => stepKey(from, member))];
+    };
+
     const arriving = (edge: GraphEdge, path: number[]): At => {
       const { node: from, port } = edge.from;
       const source = frames.get(from)!;
@@ -125,8 +143,15 @@ export function judge(world: World): Verdict {
 
     for (const path of pathsOf(frame)) {
       const at: Record<string, At> = {};
+      const arrived = world.arrived?.(id, path);
+      reads.set(stepKey(id, path), [...new Set(edges.flatMap((edge) => readOver(edge, path)))]);
       for (const [portName, declared] of Object.entries(manifest.inputs)) {
-        const values = edges.filter((edge) => edge.to.port === portName).map((edge) => arriving(edge, path));
+        const values = edges
+          .filter((edge) => edge.to.port === portName)
+          .map((edge) => {
+            const isLeftOut = arrived && !readOver(edge, path).every((key) => arrived.has(key));
+            return isLeftOut ? ABSENT : arriving(edge, path);
+          });
         const failed = values.find((value) => value.kind === 'failed');
         const present = values.filter((value) => value.kind === 'present');
         if (failed) at[portName] = failed;
@@ -160,7 +185,7 @@ export function judge(world: World): Verdict {
         for (const [portName, value] of Object.entries(outcome.outputs)) emit(portName, { kind: 'present', value });
       } else {
         steps.set(key, { state: 'failed', inputs });
-        if (errorIsWired(id)) emit(ERROR_PORT, { kind: 'present', value: `error of ${key}` });
+        if (errorIsWired(id)) emit(ERROR_PORT, { kind: 'present', value: world.errorOf?.(id) ?? `error of ${key}` });
         else emitAll({ kind: 'failed', cause: key });
       }
     }
@@ -169,7 +194,7 @@ export function judge(world: World): Verdict {
   const troubled = [...steps.entries()].some(
     ([key, step]) => step.state === 'blocked' || (step.state === 'failed' && !errorIsWired(key.split('@')[0]!)),
   );
-  return { frames, steps, run: troubled ? 'finished with problems' : 'succeeded' };
+  return { frames, steps, reads, run: troubled ? 'finished with problems' : 'succeeded' };
 }
 
 /** Node ids so that each comes after everything it takes from. */

@@ -157,6 +157,16 @@ test('nobody in time: the named outcome is taken, or the step fails and asks aga
   await asleep(failed, 'ask');
 });
 
+test('a question that never expires waits until somebody answers', async () => {
+  const id = await bench.start(graphOf([say, 'ask:flow.approve {"hours":null}', after], APPROVE), nonce());
+  await asleep(id, 'ask');
+  expect(await bench.inside((tx) => openForPeople(tx, [bench.brandId]))).toContainEqual(
+    expect.objectContaining({ runId: id, until: null }),
+  );
+  expect(await answer(id, 'ask', decision('approved'))).toBe('answered');
+  expect((await bench.ended(id)).run.state).toBe('succeeded');
+});
+
 test('a cancelled run waits for nobody', async () => {
   const id = await bench.start(graphOf([say, 'ask:flow.approve {}', after], APPROVE), nonce());
   await asleep(id, 'ask');
