@@ -134,6 +134,7 @@ test('where something before it failed or was cancelled there is nothing to take
   const partly = await run(lenient);
   const again = await run(lenient, onFrom(partly, 'join'));
   expect(again.state).toBe('problems'); // as the run it was taken from
+  expect((await outputsOf(again.runId, 'shout')).map(({ state }) => state)).toEqual(['done', 'failed', 'done']);
   expect((await outputsOf(again.runId, 'join'))[0]!.outputs).toMatchObject({ text: { value: '1!,3!' } });
 
   const cut = await run(lenient);
@@ -192,4 +193,35 @@ test('a list of many is taken whole, and a run of nothing but what is taken ends
   const none = await create(graphOf(['numbers { "count": 0 }', 'shout'], ['numbers.items > shout.text']));
   const empty = await run(none);
   expect((await run(none, onFrom(empty, 'shout'))).state).toBe('succeeded');
+}, 40_000);
+
+test('a person is not asked a second time, and code and waits before it do not run again', async () => {
+  await using own = await openScene();
+  const graph = graphOf(
+    [
+      'say:flow.code {"code":"return { at: Math.random() };","inputs":[]}',
+      'ask:flow.approve {}',
+      'after:flow.code {"code":"return input;"}',
+    ],
+    ['say.result > ask.item', 'ask.approved > after.input'],
+  );
+  const { id } = await own.call<{ id: string }>('pipelines.create', 'mutation', { name: 'Asked', graph });
+  const wanted = { pipelineId: id, brandId: own.brandId };
+  const first = await own.call<Started>('runs.start', 'mutation', wanted);
+  const at = { runId: first.runId, nodeId: 'ask', path: [], name: 'review' };
+  const decision = { outcome: 'approved', edits: {}, comment: '' };
+  await expect
+    .poll(() => own.call('waits.decide', 'mutation', { ...at, decision }).then(() => 'decided', String), {
+      timeout: 15_000,
+    })
+    .toBe('decided');
+  expect(await own.ended(first.runId)).toBe('succeeded');
+  const second = await own.call<Started>('runs.start', 'mutation', { ...wanted, ...onFrom(first, 'after') });
+  expect(await own.ended(second.runId)).toBe('succeeded');
+  const said = `Taken from run ${first.number}.`;
+  expect(await own.step(second.runId, 'say')).toMatchObject({ state: 'done', reason: said });
+  expect(await own.step(second.runId, 'ask')).toMatchObject({ state: 'done', reason: said });
+  expect((await own.step(second.runId, 'after'))!.outputs).toEqual((await own.step(first.runId, 'say'))!.outputs);
+  const { rows } = await own.admin.query('select count(*)::int as n from wait where run_id = $1', [second.runId]);
+  expect(rows[0].n).toBe(0);
 }, 40_000);
