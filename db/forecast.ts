@@ -112,7 +112,7 @@ export async function taken(
       from run r where r.id = any(${ids}::uuid[])`.execute(tx);
   const { rows: nodes } = await sql<{ runId: string; node: string; steps: number; made: number; seconds: number }>`
     select run_id as "runId", node, sum(steps)::int as steps, sum(made)::int as made, coalesce(sum(seconds), 0)::float8 as seconds
-      from (select run_id, node, began_at, count(*) as steps, count(*) filter (where reused_run is null) as made,
+      from (select run_id, node, began_at, count(*) as steps, count(*) filter (where reused_run is null and reason is distinct from 'Pinned: not run.') as made,
                    extract(epoch from max(ended_at) filter (where reused_run is null) - began_at) as seconds
               from step
              where run_id = any(${ids}::uuid[]) and (state = 'done' or state = 'failed' and error ->> 'code' <> 'BUDGET_REACHED')

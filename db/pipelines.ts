@@ -250,10 +250,17 @@ export async function operationsSince<Operation>(
   }));
 }
 
-/** Publishes the draft of `revision` as the next version; undefined where the draft has moved on or is gone. */
+/** Publishes the draft of `revision`, as `graphOf` reads it, as the next version; undefined where the draft has moved on or is gone. */
 export async function publishPipeline(
   tx: WorkspaceTx,
-  publication: { pipelineId: string; revision: number; pins: unknown; by: string | null; note: string | null },
+  publication: {
+    pipelineId: string;
+    revision: number;
+    graphOf?: (draft: unknown) => unknown;
+    pins: unknown;
+    by: string | null;
+    note: string | null;
+  },
 ): Promise<{ version: number } | undefined> {
   const row = await tx
     .selectFrom('pipeline')
@@ -271,7 +278,7 @@ export async function publishPipeline(
         .selectFrom('pipeline_version')
         .select(sql<number>`coalesce(max(number), 0) + 1`.as('next'))
         .where('pipeline_id', '=', publication.pipelineId),
-      graph: JSON.stringify(row.draft),
+      graph: JSON.stringify(publication.graphOf ? publication.graphOf(row.draft) : row.draft),
       pins: JSON.stringify(publication.pins),
       by_user: publication.by,
       note: publication.note,

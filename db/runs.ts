@@ -1,5 +1,6 @@
 /** Runs as wholes: start, cancel, list. What a run looks like is in run-view.ts, doing parts of it again in again.ts. */
 import { sql } from 'kysely';
+import { type CarryOver, carryOver } from './carry.ts';
 import { digestOf } from './values.ts';
 import type { WorkspaceTx } from './workspace.ts';
 
@@ -18,6 +19,8 @@ export type StartRun = {
   kit: unknown;
   /** Steps that wait for nothing. */
   first: readonly { node: string; path: readonly number[] }[];
+  /** What an earlier run has settled, taken over as it is; `first` is what is due then. */
+  carry?: CarryOver | null;
   /** Nodes whose stored results are not used. */
   afresh?: readonly string[];
   dryRun?: boolean;
@@ -51,6 +54,7 @@ export async function startRun(tx: WorkspaceTx, run: StartRun): Promise<{ runId:
     .returning(['id', 'number'])
     .executeTakeFirstOrThrow();
   if (run.isLimited) await sql`select ledger_rank(${row.id})`.execute(tx);
+  if (run.carry) await carryOver(tx, row.id, run.carry);
   await addStrands(tx, row.id, run.first);
   if (run.isLimited) await sql`select ledger_hold(${row.id})`.execute(tx);
   return { runId: row.id, number: row.number };

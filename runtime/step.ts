@@ -150,6 +150,7 @@ export type StrandEnd =
 const LOST: StrandEnd = { kind: 'lost' };
 /** Deaths of workers that are laid to one step before it is given up; those it had company in count in part. */
 const DEATHS = 3;
+const PINNED = 'Pinned: not run.';
 /** For authors of nodes, on their own machine. */
 const SAYS_NODES = process.env.SPLICEBOARD_LOG_NODES === '1';
 /** A range writes down what it has after this long. */
@@ -240,6 +241,8 @@ class StrandWork {
     await this.#at('strand.claimed');
     const { strand } = this.#claimed;
     const paths = pathsOf(strand);
+    const { pinned } = this.#node;
+    if (pinned) return this.#settle(await Promise.all(paths.map((path) => this.#takePin(path, pinned))), null);
     const plugin = this.#host.catalogue.plugin(this.#node.type);
     const broken = this.#refusal(plugin);
     const items: Item[] = [];
@@ -492,6 +495,18 @@ class StrandWork {
 
   // -------------------------------------------------------------- results
 
+  /** What a draft has fixed stands in the place of running, also where what it would need has failed. */
+  async #takePin(path: number[], pinned: Record<string, StoredValue>): Promise<Result> {
+    const isTrigger = this.#run.manifests.get(this.#node.id)?.shape === 'trigger';
+    const decision = decide(this.#run.plan, this.#node.id, path, (node, at) => this.#settledAt(node, at));
+    const item: Item = { path, decision, inputs: {}, digests: {}, key: null, isMine: false };
+    const begun = isTrigger ? this.#begin(item) : item;
+    if (begun.decision.kind === 'skip') return this.#passed(begun);
+    const result = await this.#done(item, pinned, [], PINNED);
+    result.row.stop = null;
+    return result;
+  }
+
   /** Skipped or blocked: nothing ran. */
   #passed(item: Item): Result {
     const state = item.decision.kind === 'block' ? 'blocked' : 'skipped';
@@ -730,6 +745,7 @@ class StrandWork {
     const [path, ...others] = pathsOf(next);
     const node = this.#run.plan.nodes[next.node]!;
     const plugin = this.#host.catalogue.plugin(node.type);
+    if (node.pinned) return null;
     if (!path || others.length > 0 || next.lane !== 'light' || !plugin || isReused(plugin.manifest)) return null;
     const { effect, capabilities, shape } = plugin.manifest;
     if (effect !== 'pure' || Object.keys(capabilities).length > 0 || shape === 'trigger') return null;

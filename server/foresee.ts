@@ -26,7 +26,13 @@ import { workOut } from '../runtime/graph/settings.ts';
 import type { InstalledTypes, RunTrigger } from '../runtime/graph/triggers.ts';
 
 /** What becomes of one node: `total` null where it depends on what is still to be made. */
-export type Foreseen = { node: string; reused: number; total: number | null };
+export type Foreseen = {
+  node: string;
+  reused: number;
+  total: number | null;
+  /** Fixed in the draft, or settled by an earlier run: of which nothing is looked up and nothing made. */
+  given?: 'pinned' | 'taken';
+};
 
 export type Coming = {
   pipelineId: string;
@@ -38,12 +44,14 @@ export type Coming = {
   afresh: readonly string[];
   nonce: string | null;
   trigger: RunTrigger | null;
+  /** What is taken over from an earlier run, by step. */
+  taken?: ReadonlyMap<string, Outcome>;
 };
 
 /** Steps that are looked at; what lies beyond counts as still to be made. */
 const MOST_STEPS = 3_000;
 
-type Outcome = Settled & { stored: Record<string, StoredValue> };
+export type Outcome = Settled & { stored: Record<string, StoredValue> };
 type Input = { path: number[]; inputs: Record<string, { digest: string }[]>; text: string };
 
 /** `read` gives a stored value, or undefined where it is too long to be looked at. */
@@ -77,10 +85,25 @@ export async function foresee(
     left -= paths.length;
     let reused = 0;
     let passed = 0;
+    let given: Foreseen['given'] = node.pinned ? 'pinned' : undefined;
     const open: Input[] = [];
     for (const path of paths) {
       const decision = decide(plan, id, path, (other, at) => outcomes.get(stepKey(other, at)));
+      const before = coming.taken?.get(stepKey(id, path));
+      if (before) {
+        if (before.state === 'done') reused += 1;
+        else passed += 1;
+        settle(id, path, before);
+        given = 'taken';
+        continue;
+      }
       const isOther = type.manifest.shape === 'trigger' && coming.trigger?.node !== id;
+      if (node.pinned && decision.kind !== 'skip' && !isOther) {
+        reused += 1;
+        const stored = node.pinned as Record<string, StoredValue>;
+        settle(id, path, { state: 'done', cause: null, outputs: countsOf(stored), stored });
+        continue;
+      }
       if (decision.kind === 'run' && !isOther) {
         const inputs =
           type.manifest.shape === 'trigger'
@@ -101,7 +124,8 @@ export async function foresee(
       const like = earlier.filter((run) => {
         const before = graphs.get(run.id);
         const same = before?.nodes.find((each) => each.id === id);
-        if (!before || same?.type !== node.type || run.pins[node.type]?.digest !== type.behaviour) return false;
+        if (!before || same?.pin || same?.type !== node.type || run.pins[node.type]?.digest !== type.behaviour)
+          return false;
         const kit = type.manifest.capabilities.brand ?? [];
         const isSameKit = kit.every((part) => canonicalJson(run.kit[part]) === canonicalJson(coming.kit[part]));
         return (
@@ -131,16 +155,20 @@ export async function foresee(
         const stored = sameBrand.has(row.runId) ? row.outputs : row.own;
         if (isMade && !(await hasAssets(tx, assetsIn(stored)))) continue;
         if (isMade) reused += 1;
-        const outputs = Object.fromEntries(Object.entries(stored).map(([port, value]) => [port, value.count]));
-        settle(id, path, { state: 'done', cause: null, outputs, stored });
+        settle(id, path, { state: 'done', cause: null, outputs: countsOf(stored), stored });
       }
     }
     const total = totalOf(node, plan, totals, outcomes);
     totals.set(id, total);
-    found.push({ node: id, reused, total: total === null ? null : Math.max(0, total - passed) });
+    // where its list is still to be made, it is as often as that is long, and never runs
+    const most = total === null ? null : Math.max(0, total - passed);
+    found.push({ node: id, reused, total: given && most === null ? reused : most, ...(given ? { given } : {}) });
   }
   return found;
 }
+
+export const countsOf = (stored: Record<string, StoredValue>) =>
+  Object.fromEntries(Object.entries(stored).map(([port, value]) => [port, value.count]));
 
 /** How many steps a node has: as many as the lists it lies in are long, once all of them are known. */
 function totalOf(
@@ -214,7 +242,8 @@ const leftOut = (graph: Graph, id: string) =>
     .sort()
     .join();
 
-function assetsIn(outputs: Record<string, StoredValue>): string[] {
+/** The files that stored values speak of. */
+export function assetsIn(outputs: Record<string, StoredValue>): string[] {
   return Object.values(outputs).flatMap((stored) => [
     ...(stored.asset ? [stored.asset] : []),
     ...[...JSON.stringify(stored.value ?? null).matchAll(/"asset":"([0-9a-f]{64})"/g)].map((match) => match[1]!),

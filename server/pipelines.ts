@@ -15,9 +15,11 @@ import {
 } from '../db/pipelines.ts';
 import { turnTriggersOff } from '../db/triggers.ts';
 import { inWorkspace } from '../db/workspace.ts';
-import { EMPTY_GRAPH, Graph } from '../runtime/graph/graph.ts';
+import { EMPTY_GRAPH, Graph, Pin } from '../runtime/graph/graph.ts';
 import { applyAll, Operation, OperationRefused, rebaseAll } from '../runtime/graph/operations.ts';
+import { withoutPins } from '../runtime/graph/pins.ts';
 import { problems } from '../runtime/graph/validate.ts';
+import { checkPins, makePin, PinSource } from './pins.ts';
 import { notFound, Problem } from './problem.ts';
 import { followVersion } from './triggers.ts';
 import { checkAgain, memberProcedure, router } from './trpc.ts';
@@ -76,7 +78,7 @@ export const pipelines = router({
         listPipelines(tx, input.brandId ? [input.brandId] : (ctx.member.brands ?? undefined)),
       );
       return rows.map((row) => {
-        const graph = Graph.parse(row.graph);
+        const graph = withoutPins(Graph.parse(row.graph));
         return {
           ...row,
           graph,
@@ -103,7 +105,7 @@ export const pipelines = router({
         const made = await createPipeline(tx, {
           name: input.name,
           description: template?.description ?? '',
-          graph: input.graph ?? template?.graph ?? EMPTY_GRAPH,
+          graph: withoutPins(input.graph ?? template?.graph ?? EMPTY_GRAPH),
         });
         await audit(tx, ctx.member.userId, 'pipeline.create', { pipeline: made.id, name: input.name });
         return made;
@@ -181,7 +183,7 @@ export const pipelines = router({
         return createPipeline(tx, {
           name: `${pipeline.name} copy`.slice(0, 120),
           description: pipeline.description,
-          graph: pipeline.graph,
+          graph: withoutPins(Graph.parse(pipeline.graph)),
         });
       }),
     ),
@@ -192,7 +194,8 @@ export const pipelines = router({
     .query(async ({ ctx, input }) => {
       const pipeline = await ctx.inWorkspace((tx) => getPipeline(tx, input.pipelineId));
       if (!pipeline) throw notFound('This pipeline');
-      const file = { spliceboard: 1, name: pipeline.name, description: pipeline.description, graph: pipeline.graph };
+      const { name, description } = pipeline;
+      const file = { spliceboard: 1, name, description, graph: withoutPins(Graph.parse(pipeline.graph)) };
       return { json: JSON.stringify(file, null, 2) };
     }),
 
@@ -203,7 +206,7 @@ export const pipelines = router({
     .mutation(({ ctx, input }) => {
       const parsed = readExport(input.json);
       return ctx.inWorkspace(async (tx) => {
-        const made = await createPipeline(tx, parsed);
+        const made = await createPipeline(tx, { ...parsed, graph: withoutPins(parsed.graph) });
         await audit(tx, ctx.member.userId, 'pipeline.import', { pipeline: made.id, name: parsed.name });
         return made;
       });
@@ -233,7 +236,10 @@ export const pipelines = router({
     )
     .mutation(async ({ ctx, input }) => {
       const applied = await ctx
-        .inWorkspace((tx) => applyOperations(tx, { ...input, by: ctx.member.userId }, RULES))
+        .inWorkspace(async (tx) => {
+          await checkPins(ctx.services, tx, input.workspaceId, input.operations);
+          return applyOperations(tx, { ...input, by: ctx.member.userId }, RULES);
+        })
         .catch((error: unknown) => {
           if (!(error instanceof OperationRefused)) throw error;
           throw new Problem('CONFLICT', 'OPERATION_REFUSED', error.message, {
@@ -248,6 +254,18 @@ export const pipelines = router({
       ctx.services.hub.announce(input.pipelineId);
       return { revision: applied.revision, ...(applied.rebased ? { graph: applied.graph } : {}) };
     }),
+
+  /** What a run gave at one place, or a person wrote, as a pin for the node. The draft is not changed by it. */
+  pin: memberProcedure('editor')
+    .input(OnPipeline.extend({ node: z.string().max(40), source: PinSource }))
+    .output(z.object({ pin: Pin }))
+    .mutation(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const pipeline = await getPipeline(tx, input.pipelineId);
+        if (!pipeline) throw notFound('This pipeline');
+        return { pin: await makePin(ctx.services, tx, ctx.member, Graph.parse(pipeline.graph), input) };
+      }),
+    ),
 
   publish: memberProcedure('editor')
     .input(OnPipeline.extend({ revision: z.number().int().nonnegative(), note: z.string().max(500).optional() }))
@@ -273,6 +291,7 @@ export const pipelines = router({
           pipelineId: input.pipelineId,
           revision: input.revision,
           pins,
+          graphOf: (draft) => withoutPins(Graph.parse(draft)),
           by: ctx.member.userId,
           note: input.note ?? null,
         });

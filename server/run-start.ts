@@ -1,6 +1,8 @@
 /** What a run is started from, and the look ahead at it: what is reused, what is made, and what that will take. */
 import * as z from 'zod';
+import { hasAssets } from '../db/assets.ts';
 import { getBrand } from '../db/brands.ts';
+import { type CarryOver, earlierRun, settledSteps } from '../db/carry.ts';
 import { beginningOf, endedRuns, estimateOf, recordedSeconds, taken } from '../db/forecast.ts';
 import { getPipeline, pipelineVersion } from '../db/pipelines.ts';
 import { runSnapshot } from '../db/run-view.ts';
@@ -8,16 +10,18 @@ import { lastEvents } from '../db/triggers.ts';
 import { loadValue, type StoredValue } from '../db/values.ts';
 import type { WorkspaceTx } from '../db/workspace.ts';
 import type { BrandKit } from '../nodes/contract.ts';
-import { dependentsOf } from '../runtime/graph/advance.ts';
+import { dependentsOf, type StepAt, stepKey } from '../runtime/graph/advance.ts';
+import { carriedOver, unchangedIn } from '../runtime/graph/carry.ts';
 import { type Ahead, estimate } from '../runtime/graph/estimate.ts';
 import { expressionsIn } from '../runtime/graph/expression.ts';
 import { Graph, type Problem as GraphProblem } from '../runtime/graph/graph.ts';
+import { withoutPins } from '../runtime/graph/pins.ts';
 import type { Plan } from '../runtime/graph/plan.ts';
 import { prepareRun } from '../runtime/graph/prepare.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { type RunTrigger, sampleFor, triggersOf } from '../runtime/graph/triggers.ts';
 import type { Services } from './deps.ts';
-import { foresee } from './foresee.ts';
+import { assetsIn, countsOf, type Foreseen, foresee, type Outcome } from './foresee.ts';
 import { notFound, Problem } from './problem.ts';
 import type { Manifests } from './run-view.ts';
 import { type Member, requireBrand } from './trpc.ts';
@@ -38,6 +42,8 @@ export const RunWanted = z.object({
   from: z.string().max(40).optional(),
   /** With the inputs and the trigger's event of this earlier run of the pipeline, where nothing else is given. */
   again: z.uuid().optional(),
+  /** What comes before the part is taken from the earlier run as it settled it: nothing of it runs or is sent. */
+  carryOver: z.boolean().default(false),
   /** Benches only: nothing stored is used and nothing of it is found later. */
   nonce: z.string().max(80).optional(),
   /** Of several triggers, the one whose event it begins with; the Manual one or the first where absent. */
@@ -65,6 +71,10 @@ export const RunAhead = z.object({
       isRehearsed: z.boolean(),
       /** Quicker to run again than to look up. */
       isCheap: z.boolean(),
+      /** Fixed in the draft: does not run. */
+      isPinned: z.boolean(),
+      /** The run it is taken from as it is. */
+      takenFrom: z.number().nullable(),
     }),
   ),
   /** Nodes of which nothing is made. */
@@ -124,7 +134,7 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
   }
   const version = number === null ? undefined : await pipelineVersion(tx, pipeline.id, number);
   if (number !== null && !version) throw notFound(`Version ${number}`);
-  const saved = Graph.parse(version ? version.graph : pipeline.graph);
+  const saved = version ? withoutPins(Graph.parse(version.graph)) : Graph.parse(pipeline.graph);
   const before = input.again === undefined ? null : await earlierBeginning(tx, member, pipeline.id, input.again);
   const names = new Set(saved.inputs.map(({ name }) => name));
   const given = Object.fromEntries(Object.entries(before?.inputs ?? {}).filter(([name]) => names.has(name)));
@@ -134,16 +144,25 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
     set: input.set,
     ...(input.only === undefined ? {} : { only: input.only }),
     ...(input.from === undefined ? {} : { from: input.from }),
+    carried: input.carryOver,
   });
   if (!prepared.ok) throw notReady(prepared.problems);
-  const { graph, plan, first, afresh } = prepared;
-  if (!input.dryRun) refuseToSendAgain(graph, new Set(input.only === undefined ? afresh : [input.only]), types, input);
+  const { graph, plan, afresh } = prepared;
+  await requirePinned(tx, plan);
   const pins = Object.fromEntries(
     [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
       const known = types.get(type)!;
       return [type, { version: known.manifest.version, digest: known.behaviour }];
     }),
   );
+  const part = new Set(input.only === undefined ? afresh : [input.only]);
+  const carried = input.carryOver ? await carry(tx, { graph, plan, pins }, part, input) : null;
+  if (!input.dryRun) {
+    const own = [...part, ...(carried?.over.nodes ?? []), ...plan.order.filter((id) => plan.nodes[id]!.pinned)];
+    refuseToSendAgain(graph, new Set(own), types, input);
+    if (carried?.isDry) refuseRehearsed(graph, carried.over, types);
+  }
+  const first = carried?.due ?? prepared.first;
   const started = before?.trigger ?? null;
   const isThere = started !== null && triggersOf(graph, types).some(({ node }) => node === started.node);
   const last = await lastEvents(tx, { pipelineId: pipeline.id, brandId: brand.id });
@@ -164,6 +183,7 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
     plan,
     first,
     afresh,
+    carried,
     pins,
     trigger,
     types,
@@ -198,6 +218,87 @@ function refuseToSendAgain(
   );
 }
 
+/** A file that a pin speaks of is kept while it is pinned; one that a person removed all the same is said now. */
+async function requirePinned(tx: WorkspaceTx, plan: Plan): Promise<void> {
+  for (const { name, pinned } of Object.values(plan.nodes)) {
+    if (!pinned || (await hasAssets(tx, assetsIn(pinned as Record<string, StoredValue>)))) continue;
+    throw new Problem('PRECONDITION_FAILED', 'PIN_GONE', `A file that is pinned in ${name} was removed.`, {
+      hint: 'Take the pin away, or pin something else.',
+    });
+  }
+}
+
+type Now = { graph: Graph; plan: Plan; pins: Record<string, { digest: string }> };
+
+/** What an earlier run has settled of what comes before the part; refused where the part could not run on it. */
+async function carry(
+  tx: WorkspaceTx,
+  now: Now,
+  part: ReadonlySet<string>,
+  { again, brandId }: RunWanted,
+): Promise<{ over: CarryOver; due: StepAt[]; isDry: boolean; outcomes: Map<string, Outcome> }> {
+  const run = again === undefined || part.size === 0 ? undefined : await earlierRun(tx, again);
+  if (!run) {
+    throw new Problem('BAD_REQUEST', 'RUN_CARRY_UNKNOWN', 'A run to take from and a node to run are both needed.');
+  }
+  const { number } = run;
+  const refuse = (code: string, message: string, hint: string) => new Problem('CONFLICT', code, message, { hint });
+  if (run.brandId !== brandId)
+    throw refuse('RUN_CARRY_BRAND', `Run ${number} was for another brand.`, 'Run it for the brand it was made for.');
+  if (run.state === 'running')
+    throw refuse('RUN_CARRY_RUNNING', `Run ${number} is still going on.`, 'Wait for its end, or cancel it.');
+  if (run.isCleared)
+    throw refuse(
+      'RUN_CARRY_CLEARED',
+      `What run ${number} made was cleared away.`,
+      'Run everything, or a newer run on.',
+    );
+  const before = { graph: Graph.parse(run.graph), pins: run.pins as Now['pins'] };
+  const nodes = unchangedIn(now, before, part);
+  const rows = await settledSteps(tx, again!, [...nodes]);
+  const kept = rows.map(({ node, path, state, cause, outputs }) => ({
+    node,
+    path,
+    settled: { state, cause, outputs: countsOf(outputs), stored: outputs },
+  }));
+  const found = carriedOver(now.plan, nodes, kept);
+  if (!found.ok) {
+    const name = now.plan.nodes[found.node]!.name;
+    throw refuse(
+      'RUN_CARRY_UNSETTLED',
+      found.why === 'failed'
+        ? `${name} failed in run ${number}, so what follows it cannot be run on its own.`
+        : `${name} was not finished in run ${number}, so there is nothing to take from it.`,
+      `Go on with run ${number} from what failed, or run from ${name} on.`,
+    );
+  }
+  const counters = [...found.counters.rows.values()];
+  return {
+    over: { runId: again!, number, nodes: [...nodes], counters, troubles: found.troubles },
+    due: found.due,
+    isDry: run.isDry,
+    outcomes: new Map(kept.map(({ node, path, settled }) => [stepKey(node, path), settled])),
+  };
+}
+
+/** What a rehearsal says it would have sent is nothing to publish with. */
+function refuseRehearsed(
+  graph: Graph,
+  { nodes, number }: CarryOver,
+  types: Awaited<ReturnType<Services['nodeTypes']['all']>>,
+) {
+  const names = graph.nodes
+    .filter(({ id, type }) => nodes.includes(id) && types.get(type)?.manifest.effect === 'writes-external')
+    .map(({ name }) => name);
+  if (names.length === 0) return;
+  throw new Problem(
+    'CONFLICT',
+    'RUN_CARRY_REHEARSED',
+    `Run ${number} was without publishing: ${names.join(', ')} sent nothing that could be built on.`,
+    { hint: 'Run this without publishing too, or run everything.' },
+  );
+}
+
 /** What an earlier run of the pipeline was given: its graph holds each named input as it was filled in. */
 async function earlierBeginning(tx: WorkspaceTx, member: Member, pipelineId: string, runId: string) {
   const run = await beginningOf(tx, runId);
@@ -226,14 +327,24 @@ export async function lookAhead(services: Services, tx: WorkspaceTx, ready: Read
   };
   const found = await foresee(
     tx,
-    { ...ready, pipelineId: ready.pipeline.id, brandId: ready.brand.id, kit: ready.brand.kit as BrandKit },
+    {
+      ...ready,
+      pipelineId: ready.pipeline.id,
+      brandId: ready.brand.id,
+      kit: ready.brand.kit as BrandKit,
+      ...(ready.carried ? { taken: ready.carried.outcomes } : {}),
+    },
     read,
   );
-  const ahead = found.map(({ node, reused, total }) => ({
+  const ahead = found.map(({ node, reused, total, given }) => ({
     node,
     reused,
     total,
-    isRehearsed: ready.dryRun && ready.types.get(ready.plan.nodes[node]!.type)?.manifest.effect === 'writes-external',
+    given,
+    isRehearsed:
+      ready.dryRun &&
+      given === undefined &&
+      ready.types.get(ready.plan.nodes[node]!.type)?.manifest.effect === 'writes-external',
   }));
   const { plan, graph, manifests } = ready;
   const size = await recordedSeconds(tx, JSON.stringify([graph.nodes, ready.trigger?.event ?? null]));
@@ -241,6 +352,7 @@ export async function lookAhead(services: Services, tx: WorkspaceTx, ready: Read
     tx,
     { pipelineId: ready.pipeline.id, brandId: ready.brand.id, graph, plan, manifests, size, dropped: ready.dropped },
     ahead,
+    ready.carried?.over.number ?? null,
   );
 }
 
@@ -254,17 +366,24 @@ type AheadOf = {
   dropped: string[];
 };
 
-async function aheadOf(tx: WorkspaceTx, of: AheadOf, ahead: Ahead[]): Promise<RunAhead> {
+async function aheadOf(
+  tx: WorkspaceTx,
+  of: AheadOf,
+  ahead: (Ahead & Pick<Foreseen, 'given'>)[],
+  takenFrom: number | null = null,
+): Promise<RunAhead> {
   const own = resolveNodes(of.graph, of.manifests);
   const earlier = await taken(tx, await endedRuns(tx, of), sleepers(of.plan, of.manifests));
   const guess = estimate(ahead, earlier, of.size, own);
-  const nodes = ahead.map(({ node, reused, total, isRehearsed }) => ({
+  const nodes = ahead.map(({ node, reused, total, isRehearsed, given }) => ({
     nodeId: node,
     name: of.plan.nodes[node]!.name,
     reused,
     runs: total === null ? null : Math.max(0, total - reused),
     isRehearsed,
     isCheap: own.get(node)?.cheap === true,
+    isPinned: given === 'pinned',
+    takenFrom: given === 'taken' ? takenFrom : null,
   }));
   return {
     nodes,

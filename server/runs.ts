@@ -147,6 +147,7 @@ export const runs = router({
           pins: ready.pins,
           kit: brand.kit,
           first: ready.first,
+          carry: ready.carried?.over ?? null,
           afresh: ready.afresh,
           dryRun: input.dryRun,
           nonce: input.nonce ?? null,

@@ -1,6 +1,8 @@
 /** What every card on the canvas is framed by: its name, ports, mark, the bar above, the grip, and its look from afar. */
 import { useRef } from 'react';
+import type { ManifestJson } from '../../nodes/contract.ts';
 import { ERROR_PORT, type GraphNode } from '../../runtime/graph/graph.ts';
+import { holds } from '../../runtime/graph/pins.ts';
 import { ERROR_OUTPUT } from '../../runtime/graph/resolve.ts';
 import { rename, resize } from '../commands/edit.ts';
 import { IconButton } from '../ui/button.tsx';
@@ -23,6 +25,21 @@ export function HeadMark({ head, of }: { head: HeadState; of: unknown }) {
       ) : (
         head.icon && <Icon name={head.icon} size={14} />
       )}
+    </span>
+  );
+}
+
+/** What it gives is fixed; amber where the node gives something else by now, so that the pin is not used. */
+export function PinMark({ node, manifest }: { node: GraphNode; manifest: ManifestJson }) {
+  if (!node.pin) return null;
+  const isUsed = holds(node.pin, manifest);
+  return (
+    <span
+      className={`pinmark ${isUsed ? '' : 'stale'}`}
+      title={isUsed ? 'Pinned: runs of the draft take this instead of running it.' : 'This pin is not used.'}
+    >
+      <Icon name="pin" size={12} />
+      {isUsed ? 'Pinned' : 'Pin not used'}
     </span>
   );
 }

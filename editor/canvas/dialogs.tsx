@@ -12,6 +12,7 @@ import { SchemaForm } from '../inspector/schema-form.tsx';
 import { problemOf } from '../problem.ts';
 import { AheadView, useAhead } from '../runs/ahead.tsx';
 import { ContinueDialog } from '../runs/start-dialog.tsx';
+import { TakesFrom } from '../runs/takes-from.tsx';
 import { StartsDialog } from '../triggers/starts-dialog.tsx';
 import { Button } from '../ui/button.tsx';
 import { Dialog } from '../ui/dialog.tsx';
@@ -24,6 +25,7 @@ import { setTheme } from '../ui/theme.ts';
 import { toast } from '../ui/toast.tsx';
 import { RecordingPicker } from '../uploads/recording-picker.tsx';
 import { useActs } from './acts.ts';
+import { PinDialog } from './pin-dialog.tsx';
 import { ProblemList } from './problems.tsx';
 import { matchScore } from './rank.ts';
 import { manifestIn, problemsOnce, type RunRequest, useEditor, useEditorStore } from './store.ts';
@@ -52,6 +54,8 @@ export function Dialogs({ act }: { act: Record<ShortcutId, () => void> }) {
       return <StartsDialog onClose={close} />;
     case 'versions':
       return <VersionsDialog onClose={close} />;
+    case 'pin':
+      return <PinDialog node={dialog.node} onClose={close} />;
     case 'large':
       return <LargeDialog node={dialog.node} onClose={close} />;
     case 'shortcuts':
@@ -102,8 +106,13 @@ function RunDialog({ request, onClose }: { request: RunRequest; onClose: () => v
   const optional = openInputs(store).length === 0;
   const ready = (complete || optional) && brandId !== null;
   const { workspaceId, pipelineId } = store.getState();
+  const before = useEditor((state) => state.run);
+  const isPart = request.only !== undefined || request.from !== undefined;
+  const mayTake = isPart && before !== null && before.state !== 'running' && before.brandId === brandId;
+  const [takes, setTakes] = useState('yes');
+  const carried = mayTake && takes === 'yes' ? { again: before.id, carryOver: true } : {};
   const { version = 'draft', inputs: _inputs, look: _look, ...rest } = request;
-  const wanted = { workspaceId, pipelineId, brandId: brandId ?? '', version, ...rest, inputs: values };
+  const wanted = { workspaceId, pipelineId, brandId: brandId ?? '', version, ...rest, ...carried, inputs: values };
   // a draft is looked at as it is saved
   const ahead = useAhead(ready && (version !== 'draft' || save === 'saved') ? wanted : null);
   const name = graph.nodes.find(({ id }) => id === (request.only ?? request.from))?.name;
@@ -117,9 +126,9 @@ function RunDialog({ request, onClose }: { request: RunRequest; onClose: () => v
           ? `Run v${request.version}`
           : 'Run the draft';
   const lead = request.only
-    ? 'What it needs is taken from before. Nothing after it runs.'
+    ? 'Nothing after it runs.'
     : request.from
-      ? 'This node and everything after it is made again. What lies before is reused.'
+      ? 'This node and everything after it is made again.'
       : request.dryRun
         ? 'Everything is made and nothing is sent: each node that publishes says what it would have done.'
         : undefined;
@@ -140,7 +149,7 @@ function RunDialog({ request, onClose }: { request: RunRequest; onClose: () => v
             autoFocus={optional}
             disabled={!ready || ahead.error !== null}
             busy={starting}
-            onClick={() => startNow({ ...request, inputs: values })}
+            onClick={() => startNow({ ...request, ...carried, inputs: values })}
           >
             {request.dryRun ? 'Run without publishing' : 'Run'}
           </Button>
@@ -170,6 +179,11 @@ function RunDialog({ request, onClose }: { request: RunRequest; onClose: () => v
           />
         ))}
       </div>
+      {mayTake && (
+        <div className="mt-3">
+          <TakesFrom number={before.number} takes={takes} onChange={setTakes} />
+        </div>
+      )}
       <div className="mt-3">
         {ready ? <AheadView ahead={ahead} /> : <p className="muted">What it takes is shown once this is filled in.</p>}
       </div>
@@ -189,6 +203,7 @@ function PublishDialog({ onClose }: { onClose: () => void }) {
   const [note, setNote] = useState('');
   const problems = problemsOnce(graph, catalogue);
   const errors = problems.filter((problem) => problem.severity === 'error');
+  const pinned = graph.nodes.filter(({ pin }) => pin);
   const publish = useMutation(
     trpc.pipelines.publish.mutationOptions({
       onSuccess({ version }) {
@@ -236,6 +251,15 @@ function PublishDialog({ onClose }: { onClose: () => void }) {
         <div className="probs w-full! p-0! mt-2 -mx-2">
           <ProblemList problems={problems} onGo={onClose} />
         </div>
+      )}
+      {errors.length === 0 && pinned.length > 0 && (
+        <p className="row mt-3" role="note">
+          <Icon name="pin" size={14} className="text-faint" />
+          <span>
+            {pinned.length === 1 ? 'A pin is' : `${pinned.length} pins are`} left out of the version and{' '}
+            {pinned.length === 1 ? 'stays' : 'stay'} in the draft: {pinned.map(({ name }) => name).join(', ')}.
+          </span>
+        </p>
       )}
       {errors.length === 0 && (
         <Field label="What changed" help="For the list of versions. May stay empty." className="mt-3">

@@ -7,13 +7,18 @@ import type { Acts } from './acts.ts';
 import { type EditorStore, framesOnce } from './store.ts';
 import { letGo } from './wire-hand.ts';
 
-type Doers = { run: () => void; runFrom: (node: string) => void; toggleView: () => void };
+type Doers = {
+  run: () => void;
+  runFrom: (node: string) => void;
+  togglePin: (node: string) => void;
+  toggleView: () => void;
+};
 
 /** What a named act does. Given to the command palette as well. */
 export function doers(
   store: EditorStore,
   acts: Acts,
-  { run, runFrom, toggleView }: Doers,
+  { run, runFrom, togglePin, toggleView }: Doers,
 ): Record<ShortcutId, () => void> {
   const state = () => store.getState();
   const selectedNode = () => [...state().selection].find((key) => !key.includes(':'));
@@ -30,6 +35,11 @@ export function doers(
       const node = selectedNode();
       if (node) runFrom(node);
       else toast({ title: 'Select the node to run from' });
+    },
+    pin: () => {
+      const node = selectedNode();
+      if (node) togglePin(node);
+      else toast({ title: 'Select the node to pin' });
     },
     publish: () => state().set({ dialog: { kind: 'publish' } }),
     undo: () => state().undo(),

@@ -10,7 +10,7 @@ import { formFields } from '../inspector/form-schema.ts';
 import { ErrorBoundary } from '../ui/error-card.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { NodeField } from './card-field.tsx';
-import { CardPort, ErrorPort, Far, Grip, HeadMark, HoverBar, Name } from './card-frame.tsx';
+import { CardPort, ErrorPort, Far, Grip, HeadMark, HoverBar, Name, PinMark } from './card-frame.tsx';
 import { EmptyFrame, Foot, Message, Notice } from './card-words.tsx';
 import { IncomingFrame, useIncoming } from './drop-recording.tsx';
 import { BrokenCard, UnknownCard } from './fallback-cards.tsx';
@@ -58,6 +58,8 @@ function Card({ node }: { node: GraphNode }) {
   const ports = placedPorts(manifest);
   const head = headState(view, problemCount);
   const tone = cardTone(view);
+  // of a pinned node it says nothing how long it once took
+  const saysPinned = node.pin !== undefined && (!head || head.tone === 'done' || head.tone === 'plain');
   const wide = (node.width ?? NODE_WIDTH) >= WIDE_NODE - 8;
   const [mainOutput] = Object.values(manifest.outputs);
   const showsProblem = problemCount > 0 && (!view || view.state === 'idle') && firstProblem;
@@ -68,14 +70,15 @@ function Card({ node }: { node: GraphNode }) {
 
   return (
     <article
-      className={`node ${tone === 'idle' ? '' : tone} ${faded ? 'faded' : ''} ${fileOver ? 'takes' : ''}`}
-      aria-label={`${node.name}, ${stateSentence(view, problemCount)}`}
+      className={`node ${tone === 'idle' ? '' : tone} ${node.pin ? 'pinned' : ''} ${faded ? 'faded' : ''} ${fileOver ? 'takes' : ''}`}
+      aria-label={`${node.name}, ${node.pin ? 'pinned, ' : ''}${stateSentence(view, problemCount)}`}
     >
       <HoverBar node={node} />
       <header className="hd">
         <Icon name={manifest.icon} />
         <Name node={node} />
-        {head && <HeadMark head={head} of={runId} />}
+        <PinMark node={node} manifest={manifest} />
+        {head && !saysPinned && <HeadMark head={head} of={runId} />}
       </header>
       {ports
         .filter((placed) => placed.onHead)

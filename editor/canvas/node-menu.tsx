@@ -7,13 +7,16 @@ import { Menu, type MenuItem } from '../ui/menu.tsx';
 import { toast } from '../ui/toast.tsx';
 import { useActs } from './acts.ts';
 import { useEditor, useEditorStore } from './store.ts';
+import { usePin } from './use-pin.ts';
 import { useRunFrom } from './use-run.ts';
 
 export function useNodeItems(node: string): MenuItem[] {
   const store = useEditorStore();
   const acts = useActs();
   const { runNode, canRun } = useRunFrom();
+  const { toggle, edit } = usePin();
   const readOnly = useEditor((state) => state.readOnly);
+  const isPinned = useEditor((state) => state.graph.nodes.some(({ id, pin }) => id === node && pin));
   /** The selection where the node is in it, otherwise the node alone. */
   const targets = () => {
     const { selection } = store.getState();
@@ -33,6 +36,14 @@ export function useNodeItems(node: string): MenuItem[] {
   ];
   if (!readOnly) {
     items.push(
+      {
+        label: isPinned ? 'Take the pin away' : 'Pin its output',
+        icon: 'pin',
+        keys: 'p',
+        onSelect: () => toggle(node),
+      },
+      { label: isPinned ? 'Edit the pin' : 'Pin by hand', icon: 'braces', onSelect: () => edit(node) },
+      'line',
       { label: 'Rename', icon: 'pencil', keys: 'F2', onSelect: () => store.getState().set({ renaming: node }) },
       {
         label: 'Duplicate',

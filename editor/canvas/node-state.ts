@@ -47,9 +47,10 @@ export function headState(view: NodeView | undefined, problems: number): HeadSta
     case 'waiting':
       return state('plain', mapped ? `${finished(view)} of ${counts.total}` : 'Waits', 'clock');
     case 'done':
+      if (view.reason?.startsWith('Pinned')) return state('plain', 'Pinned', null);
       return state('done', view.elapsedMs === null ? 'Done' : brief(view.elapsedMs), 'check');
     case 'reused':
-      return state('plain', 'Reused', 'history');
+      return state('plain', view.reason?.startsWith('Taken') ? 'Taken' : 'Reused', 'history');
     case 'failed':
       return state(
         'bad',
@@ -92,7 +93,7 @@ export function stateSentence(view: NodeView | undefined, problems: number): str
   const { counts } = view;
   const parts: string[] = [];
   if (counts.total !== null && counts.total > 1) parts.push(`${finished(view)} of ${counts.total}`);
-  if (view.state === 'done') parts.push('Done');
+  if (view.state === 'done' && head.tone === 'done') parts.push('Done');
   else if (!parts.includes(head.word)) parts.push(head.word);
   if (counts.failed > 0 && view.state !== 'failed') parts.push(`${counts.failed} failed`);
   return parts.join(', ');

@@ -30,6 +30,7 @@ import { useRunOnShow } from './run-watch.ts';
 import { createEditorStore, EditorContext, type EditorStore, useEditor, useEditorStore } from './store.ts';
 import { keptOperations, useDraftSync } from './sync.ts';
 import { TopBar } from './top-bar.tsx';
+import { usePin } from './use-pin.ts';
 import { useRunFrom } from './use-run.ts';
 
 export function PipelinePage() {
@@ -153,6 +154,9 @@ function Editor() {
   const runFrom = useRunFrom();
   const runs = useRef(runFrom);
   runs.current = runFrom;
+  const pin = usePin();
+  const pins = useRef(pin);
+  pins.current = pin;
   const showView = useCallback(
     (next: 'canvas' | 'outline') =>
       void navigate({
@@ -167,6 +171,7 @@ function Editor() {
       doers(store, acts, {
         run: () => runs.current.run(),
         runFrom: (node) => runs.current.runNode(node, 'from'),
+        togglePin: (node) => pins.current.toggle(node),
         toggleView: () => showView(view === 'canvas' ? 'outline' : 'canvas'),
       }),
     [store, acts, view, showView],

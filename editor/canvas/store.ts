@@ -23,7 +23,7 @@ export type SaveState = 'saved' | 'waiting' | 'saving' | 'offline';
 export type Dialog =
   | null
   | { kind: 'publish' | 'shortcuts' | 'commands' | 'versions' | 'starts' }
-  | { kind: 'large'; node: string }
+  | { kind: 'large' | 'pin'; node: string }
   | { kind: 'run'; start: RunRequest }
   | { kind: 'continue'; runId: string; number: number };
 
@@ -31,6 +31,10 @@ export type Dialog =
 export type RunRequest = {
   version?: number | 'draft' | 'latest';
   dryRun?: boolean;
+  /** An earlier run, whose inputs it takes. */
+  again?: string;
+  /** What comes before the part is taken from that run. */
+  carryOver?: boolean;
   only?: string;
   from?: string;
   inputs?: Record<string, GraphNode['config'][string]>;

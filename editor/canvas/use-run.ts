@@ -106,6 +106,8 @@ export function useRunFrom() {
     starting: start.isPending,
     startNow: start.mutate,
     run,
+    /** Resolves once the draft is saved, or cannot be for now. */
+    saving: () => saved(store),
     runNode: (node: string, how: 'only' | 'from') => run(how === 'only' ? { only: node, from: node } : { from: node }),
     stop: () => {
       const { workspaceId, run: current } = store.getState();

@@ -5,6 +5,7 @@
 import { replaceExpressions, storedExpression, withNodes } from '../../runtime/graph/expression.ts';
 import { EMPTY_GRAPH, Graph } from '../../runtime/graph/graph.ts';
 import type { Operation } from '../../runtime/graph/operations.ts';
+import { withoutPin, withoutPins } from '../../runtime/graph/pins.ts';
 import { type Command, freeName, namesOf, newId, pick, type Selection, snapped } from './command.ts';
 
 const KIND = 'spliceboard/graph';
@@ -16,7 +17,7 @@ export function copyText(graph: Graph, selection: Selection): string | null {
   const inside = new Set(nodes.map((node) => node.id));
   const part: Graph = {
     ...EMPTY_GRAPH,
-    nodes,
+    nodes: nodes.map(withoutPin),
     edges: graph.edges.filter((edge) => inside.has(edge.from.node) && inside.has(edge.to.node)),
     sections: graph.sections.filter((section) => picked.sections.includes(section.id)),
     notes: graph.notes.filter((note) => picked.notes.includes(note.id)),
@@ -36,7 +37,7 @@ export function readClipboard(text: string): Graph | null {
   }
   const holder = value as { kind?: unknown; graph?: unknown };
   const parsed = Graph.safeParse(holder.graph ?? value);
-  return parsed.success ? parsed.data : null;
+  return parsed.success ? withoutPins(parsed.data) : null;
 }
 
 type PasteArgs = {

@@ -2,13 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { defineManifest, type ManifestJson, manifestJson, port } from '../../nodes/contract.ts';
-import { EMPTY_GRAPH, type Graph } from '../../runtime/graph/graph.ts';
+import { EMPTY_GRAPH, type Graph, type Pin } from '../../runtime/graph/graph.ts';
 import { applyAll, invertAll, type Operation } from '../../runtime/graph/operations.ts';
 import { addNode, fittingPort } from './add-node.ts';
 import { addedKeys, copyText, duplicate, paste, readClipboard } from './clipboard.ts';
 import { freeName, pick } from './command.ts';
 import { connect, reconnect } from './connect.ts';
-import { addNote, addSection, promote, rename, setField } from './edit.ts';
+import { addNote, addSection, promote, rename, setField, setPin } from './edit.ts';
 import { insideSection, move, nudge } from './move.ts';
 import { remove } from './remove.ts';
 import { type isPressed, SHORTCUTS, shortcutFor } from './shortcuts.ts';
@@ -142,6 +142,18 @@ test('deleting nodes, wires, notes and sections together is one list that undo r
 });
 
 describe('clipboard', () => {
+  test('a pin stays where it was made: no copy, no paste and no duplicate has it, and undo takes it away', () => {
+    const stored = { digest: 'a'.repeat(64), bytes: 8, count: null, value: 'secret' };
+    const pin: Pin = { ports: { text: { type: 'text', list: false } }, outputs: { text: stored } };
+    const pinned = undoable(graph, setPin.perform(graph, { node: 'in', pin }));
+    expect(pinned.nodes.find(({ id }) => id === 'in')!.pin).toEqual(pin);
+    expect(setPin.perform(pinned, { node: 'in', pin })).toEqual([]);
+    expect(copyText(pinned, new Set(['in']))).not.toContain('secret');
+    expect(JSON.stringify(readClipboard(JSON.stringify({ graph: pinned })))).not.toContain('secret');
+    const twice = duplicate.perform(pinned, { selection: new Set(['in']), ids: counting() });
+    expect(JSON.stringify(twice)).not.toContain('secret');
+  });
+
   test('takes the wires between the copied nodes, and only those', () => {
     const text = copyText(graph, new Set(['in', 'tr']));
     expect(readClipboard(text ?? '')?.edges.map(({ id }) => id)).toEqual(['e1']);

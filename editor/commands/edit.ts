@@ -1,5 +1,5 @@
 /** The small edits: a setting, a name, a width, a promoted input, notes, sections, a wire's "leave out failed". */
-import type { GraphInput, GraphNode, Limits, Policy } from '../../runtime/graph/graph.ts';
+import type { GraphInput, GraphNode, Limits, Pin, Policy } from '../../runtime/graph/graph.ts';
 import type { Size } from '../../runtime/graph/layout.ts';
 import { type Command, newId, nodeById, pick, type Selection, snapped } from './command.ts';
 
@@ -40,6 +40,16 @@ export const setPolicy: Command<{ node: string; policy: { [K in keyof Policy]: P
     const next = parts.length === 0 ? null : (Object.fromEntries(parts) as Policy);
     if (!node || JSON.stringify(node.policy ?? null) === JSON.stringify(next)) return [];
     return [{ op: 'setPolicy', node: id, policy: next }];
+  },
+};
+
+/** `pin` null: the node runs. */
+export const setPin: Command<{ node: string; pin: Pin | null }> = {
+  label: 'Pinned',
+  perform(graph, { node: id, pin }) {
+    const node = nodeById(graph, id);
+    if (!node || JSON.stringify(node.pin ?? null) === JSON.stringify(pin)) return [];
+    return [{ op: 'setPin', node: id, pin }];
   },
 };
 

@@ -5,6 +5,7 @@
 export type ShortcutId =
   | 'run'
   | 'run-from'
+  | 'pin'
   | 'publish'
   | 'undo'
   | 'redo'
@@ -42,6 +43,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { id: 'shortcuts', label: 'Show shortcuts', keys: '?', group: 'Everywhere' },
   { id: 'run', label: 'Run', keys: 'mod+enter', group: 'Everywhere' },
   { id: 'run-from', label: 'Run from the selected node', keys: 'r', group: 'Everywhere' },
+  { id: 'pin', label: 'Pin what the selected node gave, or take the pin away', keys: 'p', group: 'Editing' },
   { id: 'publish', label: 'Publish', keys: 'mod+shift+p', group: 'Everywhere' },
   { id: 'outline', label: 'Canvas or outline', keys: 'o', group: 'Everywhere' },
   { id: 'inspector', label: 'Show or hide the inspector', keys: 'i', group: 'Everywhere' },

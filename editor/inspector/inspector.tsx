@@ -17,6 +17,7 @@ import { HelpTab } from './help-tab.tsx';
 import { HistoryTab } from './history-tab.tsx';
 import { InputsTab } from './inputs-tab.tsx';
 import { Output } from './output.tsx';
+import { PinBox } from './pin-box.tsx';
 import { Settings } from './settings-tab.tsx';
 import { WireInspector } from './wire-inspector.tsx';
 
@@ -175,6 +176,7 @@ function NodeInspector({ node, manifest, onClose }: { node: GraphNode; manifest:
       </header>
       <div className="scroll">
         <Tabs.Content value="settings" tabIndex={-1}>
+          {node.pin && <PinBox node={node} manifest={manifest} />}
           <Settings node={node} manifest={manifest} />
           <LastOutput node={node} manifest={manifest} />
         </Tabs.Content>

@@ -7,11 +7,13 @@ import type { ManifestJson, PortType } from '../../nodes/contract.ts';
 import { client } from '../api.ts';
 import { portLabel } from '../canvas/ports.ts';
 import { useEditor } from '../canvas/store.ts';
+import { usePin } from '../canvas/use-pin.ts';
 import type { RunView, StepView } from '../run-view.ts';
 import { isTelling } from '../runs/explained.tsx';
 import { RetryButton } from '../runs/retry-button.tsx';
 import { stepsKey, useFreshSteps } from '../runs/run-timeline.tsx';
 import { Corrected, OutputValue, titleOf } from '../runs/step-output.tsx';
+import { Button } from '../ui/button.tsx';
 import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
 import { bytes, duration } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
@@ -36,6 +38,8 @@ function useSteps(node: string) {
 export function Output({ node, manifest, large }: { node: string; manifest: ManifestJson; large?: boolean }) {
   const run = useEditor((state) => state.run);
   const view = useEditor((state) => state.views.get(node));
+  const { canPin, pinning, pin } = usePin();
+  const isPinned = useEditor((state) => state.graph.nodes.some((other) => other.id === node && other.pin));
   const steps = useSteps(node);
   const [path, setPath] = useState<string | null>(null);
   if (!run) {
@@ -80,6 +84,11 @@ export function Output({ node, manifest, large }: { node: string; manifest: Mani
         </fieldset>
       )}
       <StepOutput key={`${run.id}/${keyOf(chosen)}`} node={node} manifest={manifest} step={chosen} run={run} />
+      {canPin && !isPinned && Object.keys(chosen.outputs).length > 0 && (
+        <Button size="xs" icon="pin" busy={pinning} onClick={() => pin({ node, path: chosen.path })}>
+          Pin this output
+        </Button>
+      )}
     </>
   );
 }

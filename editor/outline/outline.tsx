@@ -75,6 +75,7 @@ function Row({ node, depth, sources }: { node: GraphNode; depth: number; sources
       : problems > 0
         ? stateSentence(view, problems)
         : (manifest?.help ?? 'Its plugin is not installed here.');
+  const words = node.pin && !sentence.startsWith('Pinned') ? `Pinned. ${sentence}` : sentence;
   return (
     <li
       style={{ '--depth': depth } as React.CSSProperties}
@@ -93,7 +94,7 @@ function Row({ node, depth, sources }: { node: GraphNode; depth: number; sources
         <Icon name={manifest?.icon ?? 'puzzle'} size={20} className="text-muted" />
         <span className="grow">
           <b className="cut">{node.name}</b>
-          <span className="cut sub">{view?.state === 'failed' ? (view.error?.message ?? sentence) : sentence}</span>
+          <span className="cut sub">{view?.state === 'failed' ? (view.error?.message ?? sentence) : words}</span>
           {sources.length > 0 && <span className="sr">. Takes from {sources.join(', ')}</span>}
         </span>
         {picture?.asset &&

@@ -35,8 +35,11 @@ export function AheadView({ ahead }: { ahead: ReturnType<typeof useAhead> }) {
       </Loading>
     );
   const nodes: RunAhead['nodes'] = data.nodes;
-  const run = nodes.filter(({ runs }) => runs !== 0);
+  const run = nodes.filter(({ runs, isPinned }) => runs !== 0 && !isPinned);
   const kept = nodes.filter(({ runs, reused }) => runs === 0 && reused > 0);
+  const pinned = nodes.filter(({ isPinned }) => isPinned);
+  const taken = kept.filter(({ takenFrom }) => takenFrom !== null);
+  const reused = kept.filter(({ isPinned, takenFrom }) => !isPinned && takenFrom === null);
   const { estimate } = data;
   return (
     <div className={`grid gap-3 ${isFetching ? 'opacity-70' : ''}`} aria-busy={isFetching}>
@@ -59,7 +62,11 @@ export function AheadView({ ahead }: { ahead: ReturnType<typeof useAhead> }) {
         <p className="t-12 text-warning">This version has no input for what was given as {data.dropped.join(', ')}.</p>
       )}
       <Part title="Will run" icon="play" nodes={run} empty="Nothing: everything is there already." />
-      {kept.length > 0 && <Part title="Reused" icon="history" nodes={kept} empty="" />}
+      {pinned.length > 0 && <Part title="Pinned, so not run" icon="pin" nodes={pinned} empty="" />}
+      {taken.length > 0 && (
+        <Part title={`Taken from run ${taken[0]!.takenFrom}`} icon="history" nodes={taken} empty="" />
+      )}
+      {reused.length > 0 && <Part title="Reused" icon="history" nodes={reused} empty="" />}
     </div>
   );
 }

@@ -15,6 +15,7 @@ import { Field, Segmented, Select } from '../ui/field.tsx';
 import { AheadView, useAhead } from './ahead.tsx';
 import { offerToNotify } from './notify.ts';
 import { refreshRun } from './stream.ts';
+import { TakesFrom } from './takes-from.tsx';
 
 type StartDialogProps = {
   workspaceId: string;
@@ -33,6 +34,7 @@ export function StartDialog({ workspaceId, pipelineId, pipelineName, brandId, ag
   const newest = pipeline.data?.publishedVersion ?? null;
   const [chosen, setChosen] = useState<string | null>(null);
   const [begin, setBegin] = useState('changed');
+  const [takes, setTakes] = useState('yes');
   const [publishes, setPublishes] = useState('yes');
   const version = chosen ?? String((again ? again.version : newest) ?? 'draft');
   const [how, node] = begin.split(' ');
@@ -45,6 +47,7 @@ export function StartDialog({ workspaceId, pipelineId, pipelineName, brandId, ag
     ...(again ? { again: again.runId } : {}),
     ...(node ? { from: node } : {}),
     ...(node && how === 'only' ? { only: node } : {}),
+    ...(node && takes === 'yes' ? { carryOver: true } : {}),
   };
   const ahead = useAhead(pipeline.data ? wanted : null);
   const start = useMutation({
@@ -119,6 +122,7 @@ export function StartDialog({ workspaceId, pipelineId, pipelineName, brandId, ag
             )}
           </Field>
         )}
+        {again && node && <TakesFrom number={again.number} takes={takes} onChange={setTakes} />}
         <Segmented
           className="justify-self-start"
           label="Publishing"

@@ -39,6 +39,27 @@ export const Policy = z.strictObject({
 });
 export type Policy = z.infer<typeof Policy>;
 
+/** A value as the ledger keeps it (db/values.ts): short ones whole, longer ones in the workspace's store. */
+export const PinnedValue = z.strictObject({
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  bytes: z.number().int().nonnegative(),
+  /** of a list */
+  count: z.number().int().nonnegative().nullable(),
+  value: z.json().optional(),
+  asset: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  preview: z.json().optional(),
+});
+/** Fixed outputs, which a run of the draft takes instead of running the node; see pins.ts. */
+export const Pin = z.strictObject({
+  /** The output ports that the node had. */
+  ports: z.record(PortName, z.strictObject({ type: z.string().max(40), list: z.boolean() })),
+  outputs: z.record(PortName, PinnedValue),
+});
+export type Pin = z.infer<typeof Pin>;
+
 export const GraphNode = z.strictObject({
   id: Id,
   /** node type id, e.g. `speech.transcribe` */
@@ -52,6 +73,8 @@ export const GraphNode = z.strictObject({
   width: z.number().min(124).max(800).optional(),
   config: z.record(z.string().max(60), z.json()),
   policy: Policy.optional(),
+  /** In drafts only. */
+  pin: Pin.optional(),
 });
 export type GraphNode = z.infer<typeof GraphNode>;
 

@@ -75,6 +75,18 @@ const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
       fc.record({ attempts: fc.integer({ min: 1, max: 20 }), on: fc.constantFrom('temporary', 'all') }),
     ),
   }),
+  fc.record({
+    op: fc.constant('setPin' as const),
+    node: id,
+    pin: fc.option(
+      fc.record({
+        ports: fc.constant({ text: { type: 'text', list: false } }),
+        outputs: fc.constantFrom('a', 'b').map((value) => ({
+          text: { digest: value.repeat(64), bytes: 3, count: null, value },
+        })),
+      }),
+    ),
+  }),
   fc
     .tuple(fc.constantFrom('e1', 'e2', 'e3', 'e4'), id, id, index)
     .map(([key, from, to, at]) => ({ op: 'connect' as const, edge: edge(key, from, to), index: at })),

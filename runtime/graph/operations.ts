@@ -10,7 +10,7 @@
  * removals of what is already gone change nothing; rebasing over nothing changes nothing.
  */
 import * as z from 'zod';
-import { type Graph, GraphEdge, GraphInput, GraphNode, GraphNote, GraphSection, Limits, Policy } from './graph.ts';
+import { type Graph, GraphEdge, GraphInput, GraphNode, GraphNote, GraphSection, Limits, Pin, Policy } from './graph.ts';
 
 const Id = z.string().regex(/^[A-Za-z0-9_-]{1,40}$/);
 const Position = z.strictObject({ x: z.number(), y: z.number() });
@@ -35,6 +35,8 @@ export const Operation = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('resizeNode'), node: Id, width: z.number().min(124).max(800).nullable() }),
   /** `policy` null: the node type's own. */
   z.strictObject({ op: z.literal('setPolicy'), node: Id, policy: Policy.nullable() }),
+  /** `pin` null: the node runs. */
+  z.strictObject({ op: z.literal('setPin'), node: Id, pin: Pin.nullable() }),
   z.strictObject({ op: z.literal('connect'), edge: GraphEdge, index: Index }),
   z.strictObject({ op: z.literal('disconnect'), edge: Id }),
   z.strictObject({ op: z.literal('setEdge'), edge: Id, leaveOutFailed: z.boolean() }),
@@ -169,6 +171,13 @@ export function apply(graph: Graph, operation: Operation): Graph {
           operation.policy === null ? node : { ...node, policy: operation.policy },
         ),
       };
+    case 'setPin':
+      return {
+        ...graph,
+        nodes: replaced(graph.nodes, operation.node, 'node', ({ pin: _before, ...node }) =>
+          operation.pin === null ? node : { ...node, pin: operation.pin },
+        ),
+      };
     case 'connect': {
       const { edge } = operation;
       found(graph.nodes, edge.from.node, 'node');
@@ -275,6 +284,10 @@ export function invert(graph: Graph, operation: Operation): Operation[] {
     case 'setPolicy': {
       const { policy } = found(graph.nodes, operation.node, 'node');
       return [{ op: 'setPolicy', node: operation.node, policy: policy ?? null }];
+    }
+    case 'setPin': {
+      const { pin } = found(graph.nodes, operation.node, 'node');
+      return [{ op: 'setPin', node: operation.node, pin: pin ?? null }];
     }
     case 'connect':
       return [{ op: 'disconnect', edge: operation.edge.id }];
@@ -421,6 +434,13 @@ export function rebase(operation: Operation, over: readonly Operation[]): Operat
       const last = over.findLast((other) => other.op === 'setPolicy' && other.node === operation.node);
       return last?.op === 'setPolicy' && !same(last.policy, operation.policy)
         ? refuse('Its retries and limits were changed meanwhile.')
+        : operation;
+    }
+    case 'setPin': {
+      if (gone.has(operation.node)) return refuse('This node was deleted meanwhile.');
+      const last = over.findLast((other) => other.op === 'setPin' && other.node === operation.node);
+      return last?.op === 'setPin' && !same(last.pin, operation.pin)
+        ? refuse('Its pin was changed meanwhile.')
         : operation;
     }
     case 'resizeNode':

@@ -7,7 +7,8 @@ import type { ManifestJson, PortType } from '../../nodes/contract.ts';
 import { expressionsIn, type Reference, referenceKey, type Tree, treeOf, usesNow, usesOf } from './expression.ts';
 import type { Catalogue } from './flow.ts';
 import { analyseFrames, type Frame, type How } from './frames.ts';
-import { ERROR_PORT, type Graph, type GraphEdge } from './graph.ts';
+import { ERROR_PORT, type Graph, type GraphEdge, type Pin } from './graph.ts';
+import { holds } from './pins.ts';
 import { inputPort, outputPort } from './resolve.ts';
 
 /** What a worker takes: `light`, `media`, or the tag that the node asks for. */
@@ -51,6 +52,8 @@ export type PlanNode = {
   /** Output port → whether it makes a list. */
   outputs: Record<string, boolean>;
   errorIsWired: boolean;
+  /** Fixed outputs, taken in the place of running. */
+  pinned?: Pin['outputs'];
   targets: PlanTarget[];
   /** Nodes that lie within a list of this node, with the depth at which they do. */
   within: { node: string; port: string; depth: number }[];
@@ -87,7 +90,8 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
       // what is taken without a wire is waited for all the same
       ...unwired(takes, arriving).map(({ depth }) => depth),
     ]);
-    const early = manifest?.shape === 'join' ? earlyOf(node.config) : undefined;
+    const pinned = node.pin && manifest && holds(node.pin, manifest) ? node.pin.outputs : undefined;
+    const early = manifest?.shape === 'join' && !pinned ? earlyOf(node.config) : undefined;
     const inputs = Object.entries(manifest?.inputs ?? {}).map(
       ([port, declared]): PlanInput => ({
         port,
@@ -110,14 +114,18 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
       id,
       name: node.name,
       type: node.type,
-      lane: node.policy?.tag ?? manifest?.tag ?? (manifest?.weight === 'heavy' ? 'media' : 'light'),
+      lane: pinned
+        ? 'light'
+        : (node.policy?.tag ?? manifest?.tag ?? (manifest?.weight === 'heavy' ? 'media' : 'light')),
       ranged:
-        manifest?.weight !== 'heavy' &&
-        manifest?.effect === 'pure' &&
-        manifest.shape !== 'stop' && // the first that ends the run gives up the others
-        node.policy === undefined &&
-        !early,
+        pinned !== undefined ||
+        (manifest?.weight !== 'heavy' &&
+          manifest?.effect === 'pure' &&
+          manifest.shape !== 'stop' && // the first that ends the run gives up the others
+          node.policy === undefined &&
+          !early),
       ...(early ? { early } : {}),
+      ...(pinned ? { pinned } : {}),
       frame,
       inputs,
       outputs: Object.fromEntries(

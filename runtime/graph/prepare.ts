@@ -18,6 +18,8 @@ export type RunRequest = {
   only?: string;
   /** This node and what follows are made again, whatever is stored. */
   from?: string;
+  /** Beside `from` and what follows only what they need: the rest is taken from an earlier run. */
+  carried?: boolean;
 };
 export type Prepared =
   | { ok: true; graph: Graph; plan: Plan; first: { node: string; path: number[] }[]; afresh: string[] }
@@ -64,7 +66,7 @@ export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunReque
   }
   if (found.length > 0) return { ok: false, problems: found };
 
-  const part = request.only === undefined ? undefined : new Set([request.only, ...upstreamOf(saved, request.only)]);
+  const part = partOf(saved, request);
   const graph: Graph = {
     ...saved,
     nodes: saved.nodes
@@ -98,6 +100,14 @@ export function prepareRun(saved: Graph, catalogue: Catalogue, request: RunReque
     first: firstSteps(plan),
     afresh: request.from === undefined ? [] : [request.from, ...downstreamOf(graph, request.from)],
   };
+}
+
+/** The nodes of the run; undefined: all. */
+function partOf(saved: Graph, { only, from, carried }: RunRequest): Set<string> | undefined {
+  if (only !== undefined) return new Set([only, ...upstreamOf(saved, only)]);
+  if (from === undefined || !carried) return undefined;
+  const wanted = [from, ...downstreamOf(saved, from)];
+  return new Set([...wanted, ...wanted.flatMap((id) => [...upstreamOf(saved, id)])]);
 }
 
 function put(config: Record<string, unknown> | undefined, field: string, value: unknown): void {

@@ -9,6 +9,7 @@ import { checkExpression, schemaAt, takesExpressions } from './expression-types.
 import { type Catalogue, linksOf } from './flow.ts';
 import { analyseFrames, type Frames } from './frames.ts';
 import type { Graph, GraphEdge, GraphNode, Problem } from './graph.ts';
+import { holds } from './pins.ts';
 import { inputPort, type NodeManifests, outputPort } from './resolve.ts';
 import { conversionBetween, spoken } from './wires.ts';
 
@@ -65,6 +66,15 @@ function nodeProblems(graph: Graph, manifests: NodeManifests, ready: boolean): P
         node: node.id,
       });
       continue;
+    }
+    if (node.pin && !holds(node.pin, manifest)) {
+      found.push({
+        severity: 'warning',
+        code: 'PIN_STALE',
+        message: `The pin of ${node.name} is not used: what the node gives has changed since.`,
+        hint: 'Pin what it gives now, or take the pin away.',
+        node: node.id,
+      });
     }
     found.push(...versionProblems(node, manifest), ...configProblems(graph, node, manifest, ready));
     const wired = new Set(graph.edges.filter((edge) => edge.to.node === node.id).map((edge) => edge.to.port));

@@ -104,6 +104,11 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     clientId: 'test',
     operations: [{ op: 'setConfig', node: 'say', field: 'word', value: 'changed' }],
   }),
+  'pipelines.pin': async (place) => ({
+    pipelineId: await makePipeline(world.server, place),
+    node: 'say',
+    source: { values: { text: 'fixed' } },
+  }),
   'pipelines.publish': async (place) => ({ pipelineId: await makePipeline(world.server, place), revision: 0 }),
   'pipelines.version': async (place) => {
     const pipelineId = await makePipeline(world.server, place);

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createDatabase } from '../../db/connect.ts';
+import type { Pin } from '../../runtime/graph/graph.ts';
 import { lookOnce } from '../../runtime/triggers/triggers.ts';
 import { graphOf } from '../runtime/bench.ts';
 import { openScene, type Scene } from './scene.ts';
@@ -47,6 +48,34 @@ const planned = async (pipelineId: string) =>
   (await scene.runs(pipelineId)).map((run) => (run.trigger!.event as { at: string }).at.slice(0, 16));
 
 describe('schedules', () => {
+  test('what is pinned in the draft is in no run that starts by itself', async () => {
+    const id = await scene.published(scheduled(daily));
+    const wanted = { pipelineId: id, brandId: scene.brandId, version: 'draft' };
+    const { runId } = await scene.call<{ runId: string }>('runs.start', 'mutation', wanted);
+    await scene.ended(runId);
+    const { pin } = await scene.call<{ pin: Pin }>('pipelines.pin', 'mutation', {
+      pipelineId: id,
+      node: 'start',
+      source: { runId, path: [] },
+    });
+    const operations = [{ op: 'setPin', node: 'start', pin }];
+    await scene.call('pipelines.edit', 'mutation', { pipelineId: id, baseRevision: 0, clientId: 't', operations });
+    await scene.call('pipelines.publish', 'mutation', { pipelineId: id, revision: 1 });
+    await scene.turnOn(id);
+    await setNext(id, '2026-03-29T07:00Z');
+    await scene.look(new Date('2026-03-29T07:00:00.5Z'));
+    const run = (await scene.runs(id)).at(-1)!;
+    expect(run.id).not.toBe(runId);
+    await scene.ended(run.id);
+    expect(await scene.step(run.id, 'start')).toMatchObject({
+      state: 'done',
+      outputs: { local: expect.stringMatching(/^2026-03-29/) },
+    });
+    const draft = await scene.call<{ runId: string }>('runs.start', 'mutation', wanted);
+    await scene.ended(draft.runId);
+    expect((await scene.step(draft.runId, 'start'))!.reason).toBe('Pinned: not run.');
+  });
+
   test('a time that has come starts one run, with its time in its zone, and the next is planned', async () => {
     const { pipelineId, status } = await scene.on(scheduled(daily));
     expect(status).toMatchObject({ isOn: true, version: 1 });
