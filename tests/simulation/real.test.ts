@@ -54,7 +54,7 @@ test('what a service refused is asked again where a policy tries again on all er
 test('random worlds on the real ledger come to what the oracle says', async () => {
   const { faults, covered } = await runSeeds(
     real,
-    Array.from({ length: 40 }, (_, index) => randomWorld(index + 1)),
+    Array.from({ length: 30 }, (_, index) => randomWorld(index + 1)),
     8,
   );
   expect(faults).toEqual([]);

@@ -112,7 +112,10 @@ export async function openReal(options: { workers?: number; seed?: number; longe
   return {
     bench,
     /** Undefined: it came to what the oracle says. */
-    async run(world: SimWorld): Promise<{ fault?: string; counts?: Partial<Record<Count, number>> }> {
+    async run(
+      world: SimWorld,
+      isGivenUp = () => false,
+    ): Promise<{ fault?: string; counts?: Partial<Record<Count, number>> }> {
       const outside: Outside = { world, healed: new Set(), given: new Map() };
       const types = catalogueOf(world, base!.manifest);
       for (const node of world.nodes) {
@@ -122,7 +125,7 @@ export async function openReal(options: { workers?: number; seed?: number; longe
         outsides.set(type, outside);
       }
       try {
-        return await new Carried(bench, outside, options.longestMs ?? LONGEST_MS).carry();
+        return await new Carried(bench, outside, options.longestMs ?? LONGEST_MS).carry(isGivenUp);
       } catch (error) {
         return { fault: error instanceof Error ? error.message : String(error) };
       }
@@ -153,13 +156,14 @@ class Carried {
     this.#nodes = new Map(outside.world.nodes.map((node) => [node.id, node]));
   }
 
-  async carry(): Promise<{ fault?: string; counts?: Partial<Record<Count, number>> }> {
+  async carry(isGivenUp: () => boolean): Promise<{ fault?: string; counts?: Partial<Record<Count, number>> }> {
     this.#runId = await this.#bench.start(graphOf(this.#world), { nonce: crypto.randomUUID() });
     const from = performance.now();
     const deeds = [...this.#world.deeds];
     for (;;) {
       const state = await this.#state();
       const [next] = deeds;
+      if (isGivenUp()) return {};
       if (state !== 'running' && !next) break;
       if (next && (state !== 'running' || performance.now() - from >= next.at * 600)) {
         deeds.shift();
@@ -450,7 +454,7 @@ export async function runSeeds(real: Real, worlds: readonly SimWorld[], atOnce =
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
       for (let world = left.shift(); world && faults.length === 0; world = left.shift()) {
-        const { fault, counts } = await real.run(world);
+        const { fault, counts } = await real.run(world, () => faults.length > 0);
         if (fault !== undefined) faults.push({ seed: world.seed, fault });
         for (const [name, n] of Object.entries(counts ?? {}) as [Count, number][])
           covered[name] = (covered[name] ?? 0) + n;
