@@ -175,7 +175,7 @@ class Carried {
     }
     const came = await this.#chronicle();
     const fault = faultOf(this.#world, came) ?? (await this.#rowsFault(came));
-    return fault === undefined ? { counts: this.#counts } : { fault };
+    return fault === undefined ? { counts: this.#counts } : { fault: fault + (await this.#errors()) };
   }
 
   #count(name: Count, by = 1): void {
@@ -196,6 +196,15 @@ class Carried {
       `select node, path, state, cause, reason, inputs, outputs, made, error, attempt, reused_run, began_at, ended_at
          from step where run_id = $1 order by node, path`,
     );
+  }
+
+  /** Errors that no script and no expiry explains. */
+  async #errors(): Promise<string> {
+    const failed = await this.#query<{ node: string; said: string }>(
+      `select node, error ->> 'code' || ': ' || (error ->> 'message') as said from step where run_id = $1 and state = 'failed'
+          and error ->> 'code' not in ('SIM_FAILED', 'APPROVAL_EXPIRED')`,
+    );
+    return failed.map(({ node, said }) => `; ${node} said ${said}`).join('');
   }
 
   async #left(): Promise<string> {
@@ -421,7 +430,8 @@ class Carried {
       if (doing.kind === 'ask') {
         const given = eaten(came.steps.get(key)!.inputs!);
         const { attempts } = endOfAsking(this.#world, this.#nodes.get(row.node)!, given, false);
-        if (!came.healed.has(`${id}/${given}`) && row.attempt !== attempts)
+        // one that had its answer when the run was given up goes on with it
+        if (!isGivenUp && !came.healed.has(`${id}/${given}`) && row.attempt !== attempts)
           return `${key} took ${row.attempt} attempts, not ${attempts}`;
       }
       if (doing.kind === 'join' && row.reason?.startsWith('Went on without') && waited < doing.seconds! * 1_000 - 50)
