@@ -3,6 +3,7 @@
  * caller hands in (`runtime/graph/advance.ts`), under the run's lock.
  */
 import { sql } from 'kysely';
+import { reopenRefused } from './journal.ts';
 import { addStrands } from './runs.ts';
 import type { StoredValue } from './values.ts';
 import type { WorkspaceTx } from './workspace.ts';
@@ -59,7 +60,7 @@ export async function retrySteps<Plan>(
       .where('path', '=', sql<number[]>`${target.path}::int[]`)
       .where('state', '=', 'expired')
       .execute();
-    await askAgain(tx, step.runId, target);
+    await reopenRefused(tx, { runId: step.runId, node: target.node, path: target.path });
     await tx
       .deleteFrom('step')
       .where('run_id', '=', step.runId)
@@ -218,26 +219,6 @@ async function forget(tx: WorkspaceTx, runId: string, places: { node: string; pr
     with gone as (delete from reuse where strand = any(${strands}) and state = 'making' returning key)
     update strand set state = 'ready', waits_for = null, not_before = '-infinity', reason = null
      where waits_for in (select key from gone)`.execute(tx);
-}
-
-/**
- * What a service refused is asked again: a person tries again because something has changed there. What it answered well,
- * and what was asked before that, stays as it was answered: the step is taken through the same way up to there.
- */
-async function askAgain(
-  tx: WorkspaceTx,
-  runId: string,
-  step: { node: string; path: readonly number[] },
-): Promise<void> {
-  await sql`
-    with calls as (
-      select key, at, state = 'answered' and key like 'http.%' and reply -> 'status' >= '400'::jsonb as is_refused
-        from call where run_id = ${runId} and node = ${step.node} and path = ${[...step.path]}::int[])
-    update call c set state = 'open', reply = null from calls
-     where c.run_id = ${runId} and c.node = ${step.node} and c.path = ${[...step.path]}::int[] and c.key = calls.key
-       and calls.is_refused and not exists (select from calls later where later.at > calls.at and not later.is_refused)`.execute(
-    tx,
-  );
 }
 
 /** Works out all counters again from what is settled and adds strands for what is due and not held by one. */

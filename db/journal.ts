@@ -86,6 +86,22 @@ export async function journalReply(
     .execute();
 }
 
+/**
+ * What a service refused is asked anew: something has changed there. What it answered well, and what was asked before that,
+ * stays as it was answered: the step is taken through the same way up to there.
+ */
+export async function reopenRefused(tx: WorkspaceTx, step: StepKey): Promise<void> {
+  await sql`
+    with calls as (
+      select key, at, state = 'answered' and key like 'http.%' and reply -> 'status' >= '400'::jsonb as is_refused
+        from call where run_id = ${step.runId} and node = ${step.node} and path = ${pathArray(step.path)})
+    update call c set state = 'open', reply = null from calls
+     where c.run_id = ${step.runId} and c.node = ${step.node} and c.path = ${pathArray(step.path)} and c.key = calls.key
+       and calls.is_refused and not exists (select from calls later where later.at > calls.at and not later.is_refused)`.execute(
+    tx,
+  );
+}
+
 export async function findMemo(tx: WorkspaceTx, key: string): Promise<{ reply: unknown } | undefined> {
   return tx.selectFrom('memo').select('reply').where('key', '=', key).executeTakeFirst();
 }

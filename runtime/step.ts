@@ -11,6 +11,7 @@ import * as z from 'zod';
 import { hasAssets } from '../db/assets.ts';
 import { withinBudget } from '../db/budget.ts';
 import type { Database } from '../db/connect.ts';
+import { reopenRefused } from '../db/journal.ts';
 import type {
   AdvanceResult,
   Claimed,
@@ -881,6 +882,10 @@ class StrandWork {
       nowMs: Date.now(),
     });
     if (verdict.kind === 'failed') return { kind: 'result', result: this.#failed(item, error) };
+    if (error.retry === 'never') {
+      const step = { runId: this.#claimed.run.id, node: this.#node.id, path: item.path };
+      await inWorkspace(this.#host.db, this.#lease.workspaceId, (tx) => reopenRefused(tx, step));
+    }
     if (isCut) return this.#cut(item.path.at(-1)! + 1);
     const until = verdict.afterMs > 0 ? { afterMs: verdict.afterMs } : null;
     return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };

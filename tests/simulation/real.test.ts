@@ -1,9 +1,10 @@
 /** The same random worlds on a real ledger with real workers. The long form is `npm run simulate -- --real N`. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Policy } from '../../runtime/graph/graph.ts';
 import type { Count } from './judging.ts';
 import { eaten } from './nodes/sim/act/script.ts';
 import { openReal, type Real, runSeeds } from './real.ts';
-import { moodOf, randomWorld, type SimNode, type SimWorld } from './worlds.ts';
+import { type Deed, moodOf, randomWorld, type SimNode, type SimWorld } from './worlds.ts';
 
 /** Whatever the clock does; the virtual runs cover all. */
 const COUNTS: Count[] = [
@@ -24,32 +25,36 @@ beforeAll(async () => {
 });
 afterAll(() => real.close());
 
-test('what a service refused is asked again when a person tries the step again', async () => {
+/** One step that is refused for good, or at first only, and what is done about it. */
+function refusedWorld(policy: Policy & { attempts: number }, isForGood: boolean, deeds: Deed[]): SimWorld {
   const ask: SimNode = {
     id: 'n0',
-    doing: { kind: 'ask', policy: { attempts: 1 } },
+    doing: { kind: 'ask', policy },
     inputs: {},
     outputs: { out: false },
     isFailing: false,
   };
-  const world = (seed: number): SimWorld => ({
-    seed,
-    nodes: [ask],
-    edges: [],
-    deeds: [{ at: 9, kind: 'retry', dice: 0 }],
-  });
-  const refused = Array.from({ length: 100 }, (_, seed) => world(seed)).find(
-    (each) => moodOf(each, ask, eaten({}), 1, false) === 'never',
-  )!;
-  const { fault, counts } = await real.run(refused);
+  const worlds = Array.from({ length: 200 }, (_, seed): SimWorld => ({ seed, nodes: [ask], edges: [], deeds }));
+  const mood = (world: SimWorld, attempt: number) => moodOf(world, ask, eaten({}), attempt, false);
+  return worlds.find((each) => mood(each, 1) === 'never' && (mood(each, 2) === 'never') === isForGood)!;
+}
+
+test('what a service refused is asked again when a person tries the step again', async () => {
+  const { fault, counts } = await real.run(refusedWorld({ attempts: 1 }, true, [{ at: 9, kind: 'retry', dice: 0 }]));
   expect(fault).toBeUndefined();
   expect(counts).toMatchObject({ retries: 1 });
+});
+
+test('what a service refused is asked again where a policy tries again on all errors', async () => {
+  const { fault, counts } = await real.run(refusedWorld({ attempts: 2, wait: 0, on: 'all' }, false, []));
+  expect(fault).toBeUndefined();
+  expect(counts).toMatchObject({ attempts: 1 });
 });
 
 test('random worlds on the real ledger come to what the oracle says', async () => {
   const { faults, covered } = await runSeeds(
     real,
-    Array.from({ length: 40 }, (_, index) => randomWorld(index + 1)),
+    Array.from({ length: 30 }, (_, index) => randomWorld(index + 1)),
     8,
   );
   expect(faults).toEqual([]);

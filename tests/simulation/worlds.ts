@@ -315,6 +315,8 @@ export function moodOf(world: SimWorld, node: SimNode, given: string, attempt: n
   if (isHealed) return 'well';
   const roll = share(`${world.seed}/${node.id}/${given}/mood`);
   if (roll < 0.5) return 'well';
+  // a no that is taken back, for those that ask again all the same
+  if (roll > 0.9) return attempt > 1 ? 'well' : 'never';
   if (roll > 0.78) return 'never';
   return attempt <= 1 + Math.floor((roll - 0.5) * 10) ? 'later' : 'well';
 }
