@@ -144,6 +144,19 @@ export async function clearOverride<Plan>(
   return { ok: true };
 }
 
+/** What a run was started with has changed: its first step of this node and what follows are made again. */
+export async function changeStart<Plan>(
+  tx: WorkspaceTx,
+  start: { runId: string; node: string },
+  rules: AdvanceRules<Plan>,
+): Promise<void> {
+  const run = await lockRun(tx, start.runId);
+  if (!run) return;
+  const plan = run.plan as Plan;
+  await forget(tx, start.runId, [{ node: start.node, prefix: [] }, ...rules.dependentsOf(plan, start.node, [])]);
+  await goOn(tx, start.runId, plan, rules);
+}
+
 async function lockRun(tx: WorkspaceTx, runId: string) {
   const row = await tx
     .selectFrom('run')
@@ -197,6 +210,13 @@ async function changeOutput(
  * what it wrote (calls, a question) goes with the rest; after that it finds its lease gone.
  */
 async function forget(tx: WorkspaceTx, runId: string, places: { node: string; prefix: number[] }[]): Promise<void> {
+  // what these steps have called does not go on for nobody; called again, it goes on from where it was
+  await sql`
+    select ledger_cancel(c.id, format('A step of run %s, which called this, is made again.', r.number))
+      from run c join run r on r.id = c.parent_run
+      join jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])
+        on c.parent_node = p.node and c.parent_path[1:cardinality(p.prefix)] = p.prefix
+     where c.parent_run = ${runId} and c.state = 'running'`.execute(tx);
   const { rows } = await sql<{ id: number }>`
     delete from strand s using jsonb_to_recordset(${JSON.stringify(places)}) as p (node text, prefix int[])
      where s.run_id = ${runId} and s.node = p.node

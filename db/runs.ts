@@ -28,6 +28,10 @@ export type StartRun = {
   /** What its trigger is given: { node, kind, event, sample }. */
   trigger?: unknown;
   startedBy: string | null;
+  /** The kind of trigger that starts it; null: a person does. */
+  startedHow?: string | null;
+  /** The step that calls it. */
+  parent?: { runId: string; node: string; path: readonly number[] };
 };
 
 /** The run, its first strands and their wake-up, in the caller's transaction. */
@@ -50,6 +54,10 @@ export async function startRun(tx: WorkspaceTx, run: StartRun): Promise<{ runId:
       nonce: run.nonce ?? null,
       trigger: run.trigger === undefined || run.trigger === null ? null : JSON.stringify(run.trigger),
       started_by: run.startedBy,
+      started_how: run.startedHow ?? null,
+      parent_run: run.parent?.runId ?? null,
+      parent_node: run.parent?.node ?? null,
+      parent_path: run.parent ? [...run.parent.path] : null,
     }))
     .returning(['id', 'number'])
     .executeTakeFirstOrThrow();

@@ -99,6 +99,7 @@ export async function pruneRuns(
      where r.state <> 'running' and r.pruned_at is null
        and (k.ended_at < clock_timestamp() - make_interval(days => ${runDays ?? 0}) and ${runDays !== null}
          or k.place > ${runsPerPipeline ?? 0} and ${runsPerPipeline !== null})
+       and not exists (select from run p where p.id = r.parent_run and p.state = 'running')
        and not exists (select from effect e where e.run_id = r.id and e.state in ('intended', 'sending', 'accepted', 'unknown'))
      order by k.number limit ${most} for update of r skip locked`.execute(tx);
   const ids = rows.map(({ id }) => id);

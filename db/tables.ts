@@ -120,6 +120,9 @@ export type Tables = {
     estimate: JsonOrNull;
     put_aside_at: InstantOrNull;
     plan_key: OrNull<string>;
+    parent_run: OrNull<string>;
+    parent_node: OrNull<string>;
+    parent_path: OrNull<number[]>;
   };
   worker: {
     id: string;

@@ -188,6 +188,11 @@ export const PORT_LOOK: Record<PortType, { shape: PortShape; token: string; labe
   any: { shape: 'ring', token: '--port-data', label: 'anything' },
 };
 
+/** Type → what people call it. */
+export const PORT_LABELS = Object.fromEntries(
+  Object.entries(PORT_LOOK).map(([type, { label }]) => [type, label]),
+) as Record<PortType, string>;
+
 /** Safe conversions, shown as a chip on the wire. Their code is `runtime/graph/convert.ts`. */
 export const CONVERSIONS: ReadonlyArray<{ from: PortType; to: PortType; chip: string }> = [
   { from: 'video', to: 'media', chip: 'as recording' },
@@ -273,6 +278,8 @@ export type OutputsOf<O extends Ports> = InputsOf<O>;
 /**
  * What a node does to lists, as data; its meaning lives in runtime/graph.
  * `step`: one run per item. `split`: its list outputs are new origins. (Any list output of a step is a new origin too.)
+ * `call-pipeline`: runs the pipeline that `config.call` names; its ports are those of that pipeline. `return`: what its inputs
+ * hold at the end is what a pipeline gives to whoever calls it.
  */
 export const SHAPES = [
   'step',
@@ -284,13 +291,14 @@ export const SHAPES = [
   'join',
   'wait',
   'call-pipeline',
+  'return',
   'trigger',
   'stop',
 ] as const;
 export type Shape = (typeof SHAPES)[number];
 
-/** What a trigger waits for: a person, a request to its own address, a time, a finished upload, an item of a feed. */
-export const TRIGGER_KINDS = ['manual', 'webhook', 'schedule', 'asset', 'feed'] as const;
+/** What a trigger waits for: a person, a request to its own address, a time, a finished upload, an item of a feed, another pipeline. */
+export const TRIGGER_KINDS = ['manual', 'webhook', 'schedule', 'asset', 'feed', 'called'] as const;
 export type TriggerKind = (typeof TRIGGER_KINDS)[number];
 
 /** pure: same inputs, same result. reads-external: asks a service. writes-external: changes the outside world. */
@@ -327,8 +335,9 @@ export const CapabilityDeclaration = z.strictObject({
 export type CapabilityDeclaration = z.infer<typeof CapabilityDeclaration>;
 
 /**
- * Ports that the person adds: `field` of the config lists them as `{ name, title?, type?, list? }`; the other facts are
- * those of each port that does not say its own. `name` becomes the port's name (a letter, then letters and digits).
+ * Ports that the person adds: `field` of the config (`call.inputs`: a field of a field) lists them as
+ * `{ name, title?, type?, list?, optional? }`; the other facts are those of each port that does not say its own. `name` becomes
+ * the port's name (a letter, then letters and digits).
  */
 export const MorePorts = z.strictObject({
   field: z.string().max(60),
@@ -956,6 +965,8 @@ export type FeedEvent = {
     enclosure: { url: string; type: string; bytes: number | null } | null;
   };
 };
+/** By another pipeline: its values as they are stored, by port; null where nobody called. */
+export type CalledEvent = { outputs: Record<string, unknown> | null };
 
 type ConfigOf<M> = M extends Manifest<Ports, Ports, infer C> ? z.output<C> : never;
 type In<M> = M extends Manifest<infer I, Ports, z.ZodType> ? InputsOf<I> : never;

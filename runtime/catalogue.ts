@@ -12,6 +12,7 @@ import path from 'node:path';
 import * as z from 'zod';
 import { type ErrorJson, ManifestJson } from '../nodes/contract.ts';
 import { digestOf, isNodeFile, packedNode } from './bundle.ts';
+import type { InstalledTypes } from './graph/triggers.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 
 export type Plugin = {
@@ -131,4 +132,14 @@ export async function loadCatalogue({ sandbox, dir = OWN_NODES, cacheDir }: Cata
     plugin: (id) => plugins.get(id),
     broken,
   };
+}
+
+/** As those see it who plan runs. */
+export function installedTypes(catalogue: Catalogue): InstalledTypes {
+  return new Map(
+    catalogue.manifests.map((manifest) => [
+      manifest.id,
+      { manifest, behaviour: catalogue.plugin(manifest.id)!.behaviourDigest },
+    ]),
+  );
 }

@@ -30,6 +30,7 @@ import { inWorkspace } from '../db/workspace.ts';
 import type { BrandKit, ErrorJson, LookupResult, ManifestJson } from '../nodes/contract.ts';
 import type { AssetStore } from './assets.ts';
 import { createBroker, type Entry, type InternalHost } from './broker.ts';
+import { callPipeline } from './call.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
 import { sendHttp } from './capabilities/http.ts';
 import type { Catalogue, Plugin } from './catalogue.ts';
@@ -49,6 +50,7 @@ import {
   tokensOf,
 } from './graph/advance.ts';
 import { overBudget } from './graph/budget.ts';
+import { callsOf } from './graph/calls.ts';
 import { convert } from './graph/convert.ts';
 import { referenceKey } from './graph/expression.ts';
 import { Budget, ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
@@ -243,6 +245,8 @@ class StrandWork {
     const { strand } = this.#claimed;
     const paths = pathsOf(strand);
     const { pinned } = this.#node;
+    const handed = pinned ? null : this.#handedOver();
+    if (handed) return this.#settle([await this.#takeHanded(paths[0]!, handed)], null);
     if (pinned) return this.#settle(await Promise.all(paths.map((path) => this.#takePin(path, pinned))), null);
     const plugin = this.#host.catalogue.plugin(this.#node.type);
     const broken = this.#refusal(plugin);
@@ -262,6 +266,7 @@ class StrandWork {
       const asleep = await this.#awaitBranches(items[0]!);
       if (asleep) return asleep;
     }
+    if (plugin.manifest.shape === 'call-pipeline') return this.#call(items[0]!);
     const answers = await this.#takeKeys(items, plugin);
     if (answers === 'lost') return LOST;
     if (answers === 'asleep') return { kind: 'released', lanes: [] };
@@ -506,6 +511,43 @@ class StrandWork {
     const result = await this.#done(item, pinned, [], PINNED);
     result.row.stop = null;
     return result;
+  }
+
+  /** What this run was called with, at the step where it begins. */
+  #handedOver(): { outputs: Record<string, StoredValue>; sample: string | null } | null {
+    const started = (this.#claimed.trigger ?? null) as RunTrigger | null;
+    if (started?.kind !== 'called' || started.node !== this.#node.id) return null;
+    const { outputs } = started.event as { outputs: Record<string, StoredValue> | null };
+    return outputs && { outputs, sample: started.sample };
+  }
+
+  /** Handed on as it is stored. Started by hand with an earlier call's values, the draft may want others by now. */
+  async #takeHanded(
+    path: number[],
+    { outputs, sample }: { outputs: Record<string, StoredValue>; sample: string | null },
+  ): Promise<Result> {
+    const item: Item = {
+      path,
+      decision: { kind: 'run', inputs: {} },
+      inputs: {},
+      digests: {},
+      key: null,
+      isMine: false,
+    };
+    if (sample === null) return this.#done(item, outputs, [], null);
+    const manifest = this.#run.manifests.get(this.#node.id)!;
+    const values: Record<string, unknown> = {};
+    for (const [port, stored] of Object.entries(outputs))
+      if (Object.hasOwn(manifest.outputs, port)) values[port] = await this.#stores.values.load(stored);
+    const checked = await storeOutputs(this.#node.name, manifest, values, this.#stores.values);
+    return 'error' in checked
+      ? this.#failed(item, {
+          ...checked.error,
+          code: 'CALLED_SAMPLE',
+          message: 'It takes other values by now than it was last called with.',
+          hint: 'Pin what it should begin with here, or run the pipeline that calls it.',
+        })
+      : this.#done(item, checked.outputs, [], sample);
   }
 
   /** Skipped or blocked: nothing ran. */
@@ -811,6 +853,45 @@ class StrandWork {
   }
 
   // -------------------------------------------------------------- running
+
+  /** Runs another pipeline. Nothing is held while that goes on. */
+  async #call(item: Item): Promise<StrandEnd> {
+    if (item.decision.kind !== 'run') return this.#settle([this.#passed(item)], null);
+    const { target } = callsOf(this.#run.graph, this.#run.manifests).find(({ node }) => node === this.#node.id) ?? {};
+    const fault = item.fault ?? (target ? await this.#overBudget(false) : internalError(new Error('no target')));
+    if (fault || !target) return this.#settle([this.#failed(item, fault!)], null);
+    if (!(await this.#hold.behind) || !(await this.#land())) return LOST;
+    const { values } = this.#stores;
+    const given: Record<string, StoredValue> = {};
+    for (const input of this.#node.inputs)
+      if (Object.hasOwn(item.inputs, input.port))
+        given[input.port] = await values.store(item.inputs[input.port], input.list);
+    await this.#at('step.begun');
+    const end = await callPipeline({
+      db: this.#host.db,
+      catalogue: this.#host.catalogue,
+      workspaceId: this.#lease.workspaceId,
+      key: { runId: this.#claimed.run.id, node: this.#node.id, path: item.path },
+      lease: this.#lease,
+      target,
+      given,
+    });
+    await this.#at('step.ran');
+    switch (end.kind) {
+      case 'returned': {
+        const reason = `Returned by run ${end.run} of ${target.name}.`;
+        return this.#settle([await this.#done(item, end.outputs, [], reason)], null);
+      }
+      case 'failed':
+        return this.#settle([this.#failed(item, end.error)], null);
+      case 'asleep':
+        return { kind: 'released', lanes: ['light'] };
+      case 'lost':
+        return LOST;
+      default:
+        return end satisfies never;
+    }
+  }
 
   async #attempt(
     item: Item,

@@ -336,7 +336,7 @@ export function humanTitle(manifest: ManifestJson, field: string): string {
 }
 
 /** What decides on a port in a row of `morePorts`. */
-const PORT_FACTS = ['name', 'title', 'type', 'list'];
+const PORT_FACTS = ['name', 'title', 'type', 'list', 'optional'];
 
 /**
  * Whether an expression may stand at a place in a config. Not where the shape of the graph hangs on it, nor where runs

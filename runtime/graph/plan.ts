@@ -122,6 +122,7 @@ export function planOf(graph: Graph, catalogue: Catalogue): Plan {
         (manifest?.weight !== 'heavy' &&
           manifest?.effect === 'pure' &&
           manifest.shape !== 'stop' && // the first that ends the run gives up the others
+          manifest.shape !== 'call-pipeline' &&
           node.policy === undefined &&
           !early),
       ...(early ? { early } : {}),

@@ -69,25 +69,31 @@ function added(
   taken: Record<string, PortJson>,
 ): Record<string, PortJson> {
   if (!more) return {};
-  const stored = node.config[more.field];
+  const stored = more.field.split('.').reduce(fieldOf, node.config as unknown);
   const listed = Array.isArray(stored) ? stored : defaultOf(manifest, more.field);
   const ports: Record<string, PortJson> = {};
   for (const entry of listed.slice(0, MOST_ADDED)) {
     if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) continue;
-    const { name, title, type, list } = entry as Record<string, unknown>;
+    const { name, title, type, list, optional } = entry as Record<string, unknown>;
     if (typeof name !== 'string' || !PORT_NAME.test(name) || name === ERROR_PORT || Object.hasOwn(taken, name))
       continue;
     const isType = typeof type === 'string' && Object.hasOwn(PORT_TYPES, type);
     ports[name] = {
       type: isType ? (type as PortType) : more.type,
       list: list === true,
-      optional: more.optional,
+      optional: typeof optional === 'boolean' ? optional : more.optional,
       title: typeof title === 'string' && title !== '' ? title.slice(0, 60) : null,
       help: null,
       ...(more.same === undefined || isType ? {} : { same: more.same }),
     };
   }
   return ports;
+}
+
+function fieldOf(of: unknown, name: string): unknown {
+  return typeof of === 'object' && of !== null && Object.hasOwn(of, name)
+    ? (of as Record<string, unknown>)[name]
+    : undefined;
 }
 
 function defaultOf(manifest: ManifestJson, field: string): unknown[] {

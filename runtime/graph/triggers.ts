@@ -116,6 +116,10 @@ export function sampleFor(
   }
   const last = given.last(chosen.node);
   if (last) return { ...last, sample: 'Started by hand, with the last event that came.' };
+  if (chosen.kind === 'called') {
+    const sample = 'Started by hand, with what Called has for that: nothing has called it yet.';
+    return { node: chosen.node, kind: 'called', event: { outputs: null }, sample };
+  }
   const example = types.get(chosen.type)!.manifest.example as { inputs?: { event?: unknown } };
   return {
     node: chosen.node,

@@ -3,6 +3,7 @@
  * `warning` is shown and stops nothing. Pure; executes nothing.
  */
 import type { ManifestJson } from '../../nodes/contract.ts';
+import { callProblems } from './calls.ts';
 import { resolveConfig } from './config.ts';
 import { expressionsIn } from './expression.ts';
 import { checkExpression, schemaAt, takesExpressions } from './expression-types.ts';
@@ -24,6 +25,7 @@ export function problems(graph: Graph, catalogue: Catalogue, options: { ready?: 
     ...occupiedProblems(graph, nodes, manifestOf),
     ...listProblems(graph, frames, nodes),
     ...inputProblems(graph, nodes, manifestOf),
+    ...callProblems(graph, frames),
     ...graph.nodes.flatMap((node) => expressionProblems(graph, frames, node)),
   ];
 }

@@ -22,11 +22,11 @@ import {
 import { digestOf } from '../../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import { type ErrorJson, NodeError } from '../../nodes/contract.ts';
-import type { Catalogue } from '../catalogue.ts';
+import { type Catalogue, installedTypes } from '../catalogue.ts';
 import { FetchError, type Fetcher } from '../fetch.ts';
 import { Graph } from '../graph/graph.ts';
 import { dueTimes, type Missed, readWhen, wallClock } from '../graph/schedule.ts';
-import { type InstalledTypes, type RunTrigger, startOf, startText } from '../graph/triggers.ts';
+import { type RunTrigger, startOf, startText } from '../graph/triggers.ts';
 import { decodeFeed, type Feed, type FeedItem, readFeed } from './feed.ts';
 
 export type TriggersOptions = {
@@ -85,20 +85,11 @@ export async function lookOnce(options: TriggersOptions): Promise<void> {
 
 // ---------------------------------------------------------------- what a run begins with
 
-function installed(catalogue: Catalogue): InstalledTypes {
-  return new Map(
-    catalogue.manifests.map((manifest) => [
-      manifest.id,
-      { manifest, behaviour: catalogue.plugin(manifest.id)!.behaviourDigest },
-    ]),
-  );
-}
-
 type Starter = { ok: true; text(trigger: RunTrigger): string } | { ok: false; error: ErrorJson };
 
 async function starterOf({ catalogue }: TriggersOptions, tx: WorkspaceTx, trigger: TriggerRow): Promise<Starter> {
   const saved = await pipelineVersion(tx, trigger.pipelineId, trigger.version);
-  const started = saved && startOf(Graph.parse(saved.graph), installed(catalogue));
+  const started = saved && startOf(Graph.parse(saved.graph), installedTypes(catalogue));
   if (started?.ok) return { ok: true, text: startText(started.start, digestOf(started.start)) };
   const found = started?.problems[0];
   return {

@@ -101,7 +101,10 @@ test('there are nodes, and every one of them loads', () => {
   expect(catalogue.manifests.map(({ id }) => id).sort()).toEqual(files.map(idOf).sort());
 });
 
-describe.each(files.map(idOf))('%s', (id) => {
+/** A call of another pipeline lies in the runtime alone. */
+const running = files.map(idOf).filter((id) => id !== 'flow.call');
+
+describe.each(running)('%s', (id) => {
   test('its example runs in the real isolate and gives what it says', async () => {
     const { result, example, manifest, calls, unused } = await runExample(id, 'run');
     expect(result, `calls: ${calls.join(', ')}`).toMatchObject({ ok: true });
