@@ -21,6 +21,8 @@ export type StrandFacts = {
   worker: { name: string; isAlive: boolean } | null;
   /** The run that is making what this one waits for. */
   making: { runId: string; runNumber: number } | null;
+  /** The run that it has called and that goes on. */
+  child: { runId: string; runNumber: number; startedAt: Date } | null;
   /** The newest wait that the step has not been given the answer of. */
   wait: { kind: WaitKind; state: WaitRow['state']; until: Date | null } | null;
   /** Its newest act that is not over. */
@@ -60,6 +62,9 @@ type Selected = {
   worker_lives: boolean | null;
   making_run: string | null;
   making_number: number | null;
+  child_run: string | null;
+  child_number: number | null;
+  child_started: Date | null;
   wait_kind: WaitKind | null;
   wait_state: WaitRow['state'];
   wait_until: Date | null;
@@ -73,12 +78,13 @@ const FACTS = sql`
   s.node, s.path, s.state, s.lane, s.reason, s.progress, s.note, s.attempts, s.deaths, s.leased_at,
   case when isfinite(s.not_before) then s.not_before end as not_before, s.worker,
   w.name as worker_name, w.beat_at > clock_timestamp() - interval '4 seconds' as worker_lives,
-  u.run_id as making_run, u.run_number as making_number,
+  u.run_id as making_run, u.run_number as making_number, c.id as child_run, c.number as child_number, c.started_at as child_started,
   q.kind as wait_kind, q.state as wait_state, q.until as wait_until,
   e.state as effect_state, e.request ->> 'host' as effect_host, e.send_by, e.next_check_at`;
 const AROUND = sql`
   left join worker w on w.id = s.worker
   left join reuse u on u.workspace_id = s.workspace_id and u.key = s.waits_for and u.state = 'making'
+  left join run c on c.parent_run = s.run_id and c.parent_node = s.node and c.parent_path = s.path and c.state = 'running'
   left join lateral (
     select kind, state, until from wait
      where run_id = s.run_id and node = s.node and path = s.path and not taken order by created_at desc limit 1) q on true
@@ -231,6 +237,10 @@ function factsOf(row: Selected): StrandFacts {
     leasedAt: row.leased_at,
     notBefore: row.not_before instanceof Date ? row.not_before : null,
     worker: row.worker === null ? null : { name: row.worker_name ?? 'unknown', isAlive: row.worker_lives === true },
+    child:
+      row.child_run === null
+        ? null
+        : { runId: row.child_run, runNumber: row.child_number!, startedAt: row.child_started! },
     making: row.making_run === null ? null : { runId: row.making_run, runNumber: row.making_number! },
     wait: row.wait_kind && { kind: row.wait_kind, state: row.wait_state, until: row.wait_until },
     effect: row.effect_state && {

@@ -26,7 +26,10 @@ export type Claimed = {
     token: number;
     attempts: number;
     deaths: number;
+    /** The step's instant: when it was first claimed. */
     beganAt: string;
+    /** When it was claimed this time; absent where it was not claimed by itself. */
+    claimedAt?: string;
   };
   run: {
     id: string;

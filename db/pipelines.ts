@@ -293,6 +293,28 @@ export async function publishPipeline(
   return { version: number };
 }
 
+/** The version of each pipeline that is there which is published now, by name. */
+export async function publishedVersions(
+  tx: WorkspaceTx,
+): Promise<{ pipelineId: string; name: string; version: number; graph: unknown }[]> {
+  return tx
+    .selectFrom('pipeline')
+    .innerJoin('pipeline_version', (join) =>
+      join
+        .onRef('pipeline_version.pipeline_id', '=', 'pipeline.id')
+        .onRef('pipeline_version.number', '=', 'pipeline.published_version'),
+    )
+    .select([
+      'pipeline.id as pipelineId',
+      'pipeline.name',
+      'pipeline_version.number as version',
+      'pipeline_version.graph',
+    ])
+    .where('pipeline.removed_at', 'is', null)
+    .orderBy('pipeline.name')
+    .execute();
+}
+
 export async function pipelineVersion(
   tx: WorkspaceTx,
   pipelineId: string,

@@ -793,7 +793,8 @@ class StrandWork {
     const { effect, capabilities, shape } = plugin.manifest;
     if (effect !== 'pure' || Object.keys(capabilities).length > 0 || shape === 'trigger') return null;
     // the database's clock, carried on by ours
-    const began = Date.parse(this.#claimed.strand.beganAt) + (performance.now() - this.#createdAt);
+    const { claimedAt, beganAt: firstAt } = this.#claimed.strand;
+    const began = Date.parse(claimedAt ?? firstAt) + (performance.now() - this.#createdAt);
     const beganAt = new Date(began).toISOString();
     const claimed: Claimed = {
       strand: { ...next, id: 0, token: 1, attempts: 1, deaths: 0, beganAt },

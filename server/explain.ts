@@ -26,6 +26,7 @@ export const EXPLANATIONS = [
   'wait-person',
   'wait-over',
   'wait-result',
+  'wait-child',
   'wait-steps',
   'effect-check',
   'pause',
@@ -159,12 +160,18 @@ function explainHeld({ worker, effect, leasedAt, attempts }: StrandFacts): Expla
 }
 
 function explainSleeping(of: Situation, strand: StrandFacts): Explanation {
-  const { notBefore, reason, wait, making, effect, attempts } = strand;
+  const { notBefore, reason, wait, making, child, effect, attempts } = strand;
   if (of.run.isHeld) return heldBack(of.run);
   if (notBefore !== null && notBefore <= of.run.now) return explainReady(of, strand);
   if (making) {
     return said('wait-result', `Waits for run ${making.runNumber}, which is making the same.`, {
       act: { kind: 'run', runId: making.runId },
+    });
+  }
+  if (child) {
+    return said('wait-child', reason ?? `Waits for run ${child.runNumber}, which it has called.`, {
+      since: child.startedAt,
+      act: { kind: 'run', runId: child.runId },
     });
   }
   if (wait) return explainWait(wait, reason, notBefore);
@@ -224,7 +231,8 @@ function explainReady({ run }: Situation, { lane, reason, deaths }: StrandFacts)
     const places = own.places === 1 ? 'the one place' : `all ${own.places} places`;
     return said('no-place', `Waits for its turn: ${places} for ${kind} ${own.places === 1 ? 'is' : 'are'} taken.`);
   }
-  if (deaths > 0) return said('taken-over', reason ?? 'Its worker ended; another takes over.');
+  // a death that is not laid to the step leaves its reason all the same
+  if (deaths > 0 || reason !== null) return said('taken-over', reason ?? 'Its worker ended; another takes over.');
   return said('ready', 'Its turn is next.');
 }
 

@@ -56,6 +56,7 @@ function ownerOf(
     case 'asleep':
       return { kind: 'pipeline', name: at.pipelineName };
     case 'wait-result':
+    case 'wait-child':
       return { kind: 'run', name: 'Another run' };
     case 'wait-time':
     case 'pause':

@@ -1,6 +1,7 @@
 /** Pipelines: the draft as operations on a numbered revision, versions, export and import as JSON. */
 import * as z from 'zod';
 import { audit } from '../db/accounts.ts';
+import { isPipelineThere } from '../db/children.ts';
 import {
   applyOperations,
   createPipeline,
@@ -18,9 +19,12 @@ import { inWorkspace } from '../db/workspace.ts';
 import { EMPTY_GRAPH, Graph, Pin } from '../runtime/graph/graph.ts';
 import { applyAll, Operation, OperationRefused, rebaseAll } from '../runtime/graph/operations.ts';
 import { withoutPins } from '../runtime/graph/pins.ts';
+import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { problems } from '../runtime/graph/validate.ts';
+import { Callable, callables, unkeptCalls } from './calls.ts';
 import { checkPins, makePin, PinSource } from './pins.ts';
 import { notFound, Problem } from './problem.ts';
+import { manifestsOf } from './run-start.ts';
 import { followVersion } from './triggers.ts';
 import { checkAgain, memberProcedure, router } from './trpc.ts';
 
@@ -286,6 +290,15 @@ export const pipelines = router({
             details: found,
           });
         }
+        const manifests = await manifestsOf(ctx.services);
+        const own = { pipelineId: input.pipelineId, graph, manifests: resolveNodes(graph, manifests) };
+        const unkept = await unkeptCalls(tx, manifests, own);
+        if (unkept.length > 0) {
+          throw new Problem('PRECONDITION_FAILED', 'PIPELINE_NOT_READY', unkept[0]!.message, {
+            hint: unkept[0]!.hint,
+            details: unkept,
+          });
+        }
         const pins = Object.fromEntries(graph.nodes.map((node) => [node.type, types.get(node.type)!.behaviour]));
         const published = await publishPipeline(tx, {
           pipelineId: input.pipelineId,
@@ -307,6 +320,18 @@ export const pipelines = router({
           version: published.version,
         });
         return published;
+      });
+    }),
+
+  /** What a node of this pipeline could call: published, with a Called node, and not coming back to this pipeline. */
+  callable: memberProcedure('sponsor-viewer')
+    .input(OnPipeline)
+    .output(z.array(Callable))
+    .query(async ({ ctx, input }) => {
+      const manifests = await manifestsOf(ctx.services);
+      return ctx.inWorkspace(async (tx) => {
+        if (!(await isPipelineThere(tx, input.pipelineId))) throw notFound('This pipeline');
+        return callables(tx, manifests, input.pipelineId);
       });
     }),
 

@@ -20,6 +20,7 @@ import type { Plan } from '../runtime/graph/plan.ts';
 import { prepareRun } from '../runtime/graph/prepare.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { type RunTrigger, sampleFor, triggersOf } from '../runtime/graph/triggers.ts';
+import { sendingCalls, unkeptCalls } from './calls.ts';
 import type { Services } from './deps.ts';
 import { assetsIn, countsOf, type Foreseen, foresee, type Outcome } from './foresee.ts';
 import { notFound, Problem } from './problem.ts';
@@ -148,6 +149,9 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
   });
   if (!prepared.ok) throw notReady(prepared.problems);
   const { graph, plan, afresh } = prepared;
+  const own = { pipelineId: pipeline.id, graph, manifests: resolveNodes(graph, manifests) };
+  const unkept = await unkeptCalls(tx, manifests, own);
+  if (unkept.length > 0) throw notReady(unkept);
   await requirePinned(tx, plan);
   const pins = Object.fromEntries(
     [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
@@ -157,10 +161,13 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
   );
   const part = new Set(input.only === undefined ? afresh : [input.only]);
   const carried = input.carryOver ? await carry(tx, { graph, plan, pins }, part, input) : null;
+  const called = await sendingCalls(tx, manifests, graph);
+  const sends = ({ id, type }: { id: string; type: string }) =>
+    called.has(id) || types.get(type)?.manifest.effect === 'writes-external';
   if (!input.dryRun) {
     const own = [...part, ...(carried?.over.nodes ?? []), ...plan.order.filter((id) => plan.nodes[id]!.pinned)];
-    refuseToSendAgain(graph, new Set(own), types, input);
-    if (carried?.isDry) refuseRehearsed(graph, carried.over, types);
+    refuseToSendAgain(graph, new Set(own), sends, input);
+    if (carried?.isDry) refuseRehearsed(graph, carried.over, sends);
   }
   const first = carried?.due ?? prepared.first;
   const started = before?.trigger ?? null;
@@ -188,6 +195,7 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
     trigger,
     types,
     manifests,
+    sends,
     dryRun: input.dryRun,
     nonce: input.nonce ?? null,
     dropped: Object.keys(before?.inputs ?? {}).filter((name) => !names.has(name)),
@@ -199,13 +207,11 @@ type Readied = Awaited<ReturnType<typeof readied>>;
 function refuseToSendAgain(
   graph: Graph,
   part: ReadonlySet<string>,
-  types: Awaited<ReturnType<Services['nodeTypes']['all']>>,
+  sends: (node: { id: string; type: string }) => boolean,
   input: RunWanted,
 ): void {
   if (input.from === undefined && input.only === undefined) return;
-  const again = graph.nodes.filter(
-    ({ id, type }) => !part.has(id) && types.get(type)?.manifest.effect === 'writes-external',
-  );
+  const again = graph.nodes.filter((node) => !part.has(node.id) && sends(node));
   if (again.length === 0) return;
   const names = again.map(({ name }) => name).join(', ');
   throw new Problem(
@@ -285,11 +291,9 @@ async function carry(
 function refuseRehearsed(
   graph: Graph,
   { nodes, number }: CarryOver,
-  types: Awaited<ReturnType<Services['nodeTypes']['all']>>,
+  sends: (node: { id: string; type: string }) => boolean,
 ) {
-  const names = graph.nodes
-    .filter(({ id, type }) => nodes.includes(id) && types.get(type)?.manifest.effect === 'writes-external')
-    .map(({ name }) => name);
+  const names = graph.nodes.filter((node) => nodes.includes(node.id) && sends(node)).map(({ name }) => name);
   if (names.length === 0) return;
   throw new Problem(
     'CONFLICT',
@@ -341,10 +345,7 @@ export async function lookAhead(services: Services, tx: WorkspaceTx, ready: Read
     reused,
     total,
     given,
-    isRehearsed:
-      ready.dryRun &&
-      given === undefined &&
-      ready.types.get(ready.plan.nodes[node]!.type)?.manifest.effect === 'writes-external',
+    isRehearsed: ready.dryRun && given === undefined && ready.sends(ready.plan.nodes[node]!),
   }));
   const { plan, graph, manifests } = ready;
   const size = await recordedSeconds(tx, JSON.stringify([graph.nodes, ready.trigger?.event ?? null]));

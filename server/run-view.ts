@@ -94,6 +94,15 @@ export const NodeView = z.object({
 });
 export type NodeView = z.infer<typeof NodeView>;
 
+/** Another run that this one goes with. */
+const Linked = z.object({
+  runId: z.string(),
+  number: z.number(),
+  pipelineId: z.string(),
+  pipelineName: z.string(),
+  state: RunStateView,
+});
+
 export const RunRow = z.object({
   id: z.string(),
   number: z.number(),
@@ -113,6 +122,8 @@ export const RunView = RunRow.extend({
   summary: z.string(),
   nodes: z.array(NodeView),
   graph: Graph,
+  /** The run and the step that called it. */
+  caller: Linked.extend({ nodeId: z.string(), path: z.array(z.number()) }).nullable(),
 });
 export type RunView = z.infer<typeof RunView>;
 
@@ -133,6 +144,8 @@ export const StepView = z.object({
   outputs: z.record(z.string(), OutputView),
   reused: z.object({ runNumber: z.number().nullable() }).nullable(),
   overridden: z.boolean(),
+  /** The run that it has called. */
+  child: Linked.nullable(),
 });
 export type StepView = z.infer<typeof StepView>;
 
@@ -159,14 +172,21 @@ const HOW: Record<string, string> = {
   schedule: 'its schedule',
   asset: 'an upload',
   feed: 'its feed',
+  called: 'another pipeline',
 };
 
 export function runRow({ startedHow, ...row }: RunListing, names: Names) {
-  const by = row.startedBy === null ? (HOW[startedHow ?? ''] ?? null) : (names.get(row.startedBy) ?? null);
+  const how = HOW[startedHow ?? ''] ?? null;
+  const by = row.startedBy === null || startedHow === 'called' ? how : (names.get(row.startedBy) ?? null);
   return { ...row, startedBy: by };
 }
 
-export function runView(snapshot: RunSnapshot, manifests: Manifests, names: Names): RunView {
+export function runView(
+  snapshot: RunSnapshot,
+  manifests: Manifests,
+  names: Names,
+  caller: RunView['caller'] = null,
+): RunView {
   const graph = Graph.parse(snapshot.run.graph);
   const own = resolveNodes(graph, manifests);
   const { plan: _plan, graph: _graph, ...listing } = snapshot.run;
@@ -176,6 +196,7 @@ export function runView(snapshot: RunSnapshot, manifests: Manifests, names: Name
     etaMs: snapshot.etaMs,
     summary: snapshot.summary,
     graph,
+    caller,
     nodes: snapshot.nodes.map((node) =>
       nodeView(node, own.get(node.nodeId), { run: snapshot.facts, nameOf: nameIn(graph) }),
     ),
@@ -335,7 +356,12 @@ function transcriptFacts(value: unknown): Pick<PreviewView, 'speakers' | 'turns'
   return { speakers, turns: turns.slice(0, 200) };
 }
 
-export function stepView(row: StepRow, manifest: ManifestJson | undefined, around: Around): StepView {
+export function stepView(
+  row: StepRow,
+  manifest: ManifestJson | undefined,
+  around: Around,
+  child: StepView['child'] = null,
+): StepView {
   const { inputs: _inputs, overridden, reused, outputs, reason, strand, ...rest } = row;
   const step = {
     state: row.state === 'reused' ? 'done' : row.state,
@@ -350,6 +376,7 @@ export function stepView(row: StepRow, manifest: ManifestJson | undefined, aroun
     ...rest,
     explanation: explain({ ...around, strand, step, before: [], isEmpty: false }),
     overridden: overridden.length > 0,
+    child,
     reused: reused && { runNumber: reused.runNumber },
     outputs: Object.fromEntries(
       Object.entries(outputs).map(([port, stored]) => [port, outputView(stored, manifest, port)]),

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { audit, usersById } from '../db/accounts.ts';
 import { clearOverride, retrySteps, setOverride } from '../db/again.ts';
 import { raiseBudget } from '../db/budget.ts';
+import { callerOf, childrenOf } from '../db/children.ts';
 import { runFacts } from '../db/explain.ts';
 import { keepEstimate } from '../db/forecast.ts';
 import { type RunSnapshot, runSnapshot } from '../db/run-view.ts';
@@ -62,7 +63,8 @@ async function viewOf(services: Services, snapshot: RunSnapshot, tx: WorkspaceTx
   const by = snapshot.run.startedBy;
   const users = await usersById(services.authPool, by === null ? [] : [by]);
   const names = new Map([...users].map(([id, user]) => [id, user.name]));
-  const view = runView(snapshot, await manifestsOf(services), names);
+  const caller = snapshot.run.startedHow === 'called' ? await callerOf(tx, snapshot.run.id) : null;
+  const view = runView(snapshot, await manifestsOf(services), names, caller);
   const told = await discretion(tx, member, [view.summary, ...view.nodes.map((node) => node.explanation.text)]);
   const nodes = view.nodes.map((node) => ({
     ...node,
@@ -112,12 +114,32 @@ async function nodeIn(
   tx: WorkspaceTx,
   runId: string,
   nodeId: string,
-): Promise<{ manifest: ManifestJson | undefined; around: Around }> {
+): Promise<{
+  manifest: ManifestJson | undefined;
+  around: Around;
+  childAt(path: readonly number[]): StepView['child'];
+}> {
   const row = await tx.selectFrom('run').select('graph').where('id', '=', runId).executeTakeFirstOrThrow();
   const graph = Graph.parse(row.graph);
   const manifest = resolveNodes(graph, await manifestsOf(services)).get(nodeId);
-  return { manifest, around: { run: (await runFacts(tx, runId))!, nameOf: nameIn(graph) } };
+  const children = manifest?.shape === 'call-pipeline' ? await childrenOf(tx, runId, nodeId) : [];
+  return {
+    manifest,
+    around: { run: (await runFacts(tx, runId))!, nameOf: nameIn(graph) },
+    childAt: (path) => {
+      const found = children.find((child) => child.path.join() === path.join());
+      return found ? linkedTo(found) : null;
+    },
+  };
 }
+
+const linkedTo = ({ runId, number, pipelineId, pipelineName, state }: NonNullable<StepView['child']>) => ({
+  runId,
+  number,
+  pipelineId,
+  pipelineName,
+  state,
+});
 
 function discreetly(step: StepView, told: Awaited<ReturnType<typeof discretion>>): StepView {
   return {
@@ -247,12 +269,12 @@ export const runs = router({
     .output(z.object({ items: z.array(StepView), next: z.string().nullable() }))
     .query(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
-        const { manifest, around } = await nodeIn(ctx.services, tx, input.runId, input.nodeId);
+        const { manifest, around, childAt } = await nodeIn(ctx.services, tx, input.runId, input.nodeId);
         const page = await listSteps(tx, input.runId, input.nodeId, {
           ...(input.cursor ? { cursor: input.cursor } : {}),
           ...(input.limit ? { limit: input.limit } : {}),
         });
-        const items = page.items.map((row) => stepView(row, manifest, around));
+        const items = page.items.map((row) => stepView(row, manifest, around, childAt(row.path)));
         const told = await discretion(
           tx,
           ctx.member,
@@ -270,8 +292,8 @@ export const runs = router({
       ctx.inWorkspace(async (tx) => {
         const row = await getStep(tx, input.runId, input.nodeId, input.path);
         if (!row) throw notFound('This step');
-        const { manifest, around } = await nodeIn(ctx.services, tx, input.runId, input.nodeId);
-        const step = stepView(row, manifest, around);
+        const { manifest, around, childAt } = await nodeIn(ctx.services, tx, input.runId, input.nodeId);
+        const step = stepView(row, manifest, around, childAt(row.path));
         const told = await discretion(tx, ctx.member, [step.explanation.text], [step.reused?.runNumber]);
         return discreetly(step, told);
       }),

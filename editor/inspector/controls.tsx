@@ -1,11 +1,11 @@
 /** The control of one setting by its kind: buttons, lists, numbers, words, colours, JSON. */
-import { type ReactNode, useEffect, useState } from 'react';
+import { createContext, type ReactNode, useContext, useEffect, useState } from 'react';
 import { afterPress } from '../ui/after-press.ts';
 import { Button, IconButton } from '../ui/button.tsx';
 import { Checkbox, Segmented, Select, Slider, Switch } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { DraftInput, type DraftInputProps } from './draft-input.tsx';
-import { type FormField, type Json, newRow, parseNumber } from './form-schema.ts';
+import { type FormField, type Json, newRow, parseNumber, shownValue } from './form-schema.ts';
 import { useFx } from './fx.tsx';
 
 /** Draws a `recording` field. */
@@ -15,6 +15,11 @@ export type RecordingControl = (props: {
   value: Json | undefined;
   onChange: (value: Json | undefined) => void;
 }) => ReactNode;
+
+/** Draws a `pipeline` field, where there is a canvas around it. */
+export const PipelineContext = createContext<
+  ((props: Omit<Parameters<RecordingControl>[0], 'name'> & { disabled: boolean }) => ReactNode) | null
+>(null);
 
 type ControlProps = {
   id: string;
@@ -32,6 +37,7 @@ type ControlProps = {
 
 export function Control({ id, field, path, value, disabled, bad, onDraft, onChange, recording }: ControlProps) {
   const describedBy = bad ? `${id}-note` : undefined;
+  const pipeline = useContext(PipelineContext);
   switch (field.kind) {
     case 'choice': {
       const options = field.options.map((option) => ({ value: String(option.value), label: option.label }));
@@ -121,6 +127,8 @@ export function Control({ id, field, path, value, disabled, bad, onDraft, onChan
       );
     case 'recording':
       return recording({ id, name: field.name, value, onChange });
+    case 'pipeline':
+      return pipeline?.({ id, value, disabled, onChange }) ?? <span>{shownValue(field, value)}</span>;
     case 'words':
       return (
         <WordsControl

@@ -1,6 +1,6 @@
 /**
  * Reads the JSON Schema of a node's config into the fields of a form. Pure. Known hints: `title`, `description` or
- * `help`, `unit`, `slider`, `group`, `labels` (value → words), `placeholder`, `step`, and `x-widget`: `recording`,
+ * `help`, `unit`, `slider`, `group`, `labels` (value → words), `placeholder`, `step`, and `x-widget`: `recording`, `pipeline`,
  * `color`, `textarea`, `code`, `segmented`, `list`, `port`. What is wrong with a config says runtime/graph, the same as at a run.
  */
 import { resolveConfig } from '../../runtime/graph/config.ts';
@@ -30,6 +30,8 @@ export type FormField = Common &
     | { kind: 'rows'; fields: FormField[]; port: string | null; most: number | null; least: number }
     | { kind: 'color' }
     | { kind: 'recording' }
+    /** Another pipeline, with the version and the ports it had when it was chosen. */
+    | { kind: 'pipeline' }
     | { kind: 'words'; items: 'text' | 'choice'; options: { value: string | number; label: string }[] }
     | { kind: 'object'; fields: FormField[] }
     | { kind: 'json' }
@@ -131,6 +133,7 @@ function fieldOf(name: string, given: Schema, root: Schema): FormField {
     );
   const widget = text(schema['x-widget']);
   if (widget === 'recording') return { ...common, kind: 'recording' };
+  if (widget === 'pipeline') return { ...common, kind: 'pipeline' };
   if (widget === 'color') return { ...common, kind: 'color' };
 
   const constants = solid && solid.length > 1 && solid.every((branch) => 'const' in branch);
@@ -229,6 +232,7 @@ export function shownValue(field: FormField, value: Json | undefined): string {
     }
     return 'Not set';
   }
+  if (field.kind === 'pipeline') return isObject(present) ? (text(present.name) ?? 'A pipeline') : 'Not set';
   if (Array.isArray(present)) return present.length === 0 ? 'None' : present.map(String).join(', ');
   return typeof present === 'object' ? JSON.stringify(present) : String(present) || 'Not set';
 }

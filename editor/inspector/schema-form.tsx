@@ -99,6 +99,7 @@ function Row({ field, path, value, error, onDraft, disabled, onChange, recording
   const wide =
     Boolean(fx.box) ||
     field.kind === 'recording' ||
+    field.kind === 'pipeline' ||
     field.kind === 'object' ||
     field.kind === 'json' ||
     field.kind === 'rows' ||

@@ -9,8 +9,10 @@ import { promote, setField } from '../commands/edit.ts';
 import { ScheduleBox } from '../triggers/schedule-box.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { RecordingPicker } from '../uploads/recording-picker.tsx';
+import { PipelineContext } from './controls.tsx';
 import type { Json } from './form-schema.ts';
 import { FxContext } from './fx.tsx';
+import { PipelineField } from './pipeline-field.tsx';
 import { PolicyBox } from './policy-box.tsx';
 import { readRecording } from './read-recording.ts';
 import { SchemaForm } from './schema-form.tsx';
@@ -44,6 +46,8 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
     () => ({ node: node.id, allowed: (path: readonly (string | number)[]) => takesExpressions(manifest, path) }),
     [node.id, manifest],
   );
+  const { workspaceId, pipelineId } = store.getState();
+  const place = { workspaceId, pipelineId };
   const change = (field: string, value: Json | undefined) => {
     const { act, graph } = store.getState();
     act(setField.label, setField.perform(graph, { node: node.id, field, value }), { key: `set ${node.id} ${field}` });
@@ -70,29 +74,31 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
         <ScheduleBox node={node} disabled={readOnly} onChange={(when) => change('when', when)} />
       )}
       <FxContext value={fx}>
-        <SchemaForm
-          schema={manifest.config}
-          config={node.config}
-          problems={mine}
-          disabled={readOnly}
-          promoted={promoted}
-          onChange={change}
-          onPromote={(field, on) => {
-            const { act, graph } = store.getState();
-            act(promote.label, promote.perform(graph, { node: node.id, field: field.name, title: field.title, on }));
-          }}
-          recording={({ id, name, value, onChange }) => (
-            <RecordingPicker
-              id={id}
-              workspaceId={store.getState().workspaceId}
-              value={readRecording(value)}
-              onChange={(next) => !readOnly && onChange(next ?? undefined)}
-              outside={{ take: (files) => takeInto(store, node.id, name, files), uploadId: incoming }}
-            />
-          )}
-        />
+        <PipelineContext value={(props) => <PipelineField {...place} {...props} />}>
+          <SchemaForm
+            schema={manifest.config}
+            config={node.config}
+            problems={mine}
+            disabled={readOnly}
+            promoted={promoted}
+            onChange={change}
+            onPromote={(field, on) => {
+              const { act, graph } = store.getState();
+              act(promote.label, promote.perform(graph, { node: node.id, field: field.name, title: field.title, on }));
+            }}
+            recording={({ id, name, value, onChange }) => (
+              <RecordingPicker
+                id={id}
+                workspaceId={store.getState().workspaceId}
+                value={readRecording(value)}
+                onChange={(next) => !readOnly && onChange(next ?? undefined)}
+                outside={{ take: (files) => takeInto(store, node.id, name, files), uploadId: incoming }}
+              />
+            )}
+          />
+        </PipelineContext>
       </FxContext>
-      <PolicyBox node={node} manifest={manifest} disabled={readOnly} />
+      {manifest.shape !== 'call-pipeline' && <PolicyBox node={node} manifest={manifest} disabled={readOnly} />}
     </>
   );
 }

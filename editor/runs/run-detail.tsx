@@ -191,8 +191,24 @@ function Head({ workspaceId, run, status }: { workspaceId: string; run: RunView;
           <time dateTime={run.startedAt} title={exact(run.startedAt)}>
             {dateTime(run.startedAt)}
           </time>{' '}
-          {run.startedBy ? `by ${run.startedBy} ` : ''}from{' '}
-          {run.version === null ? 'the draft' : `version ${run.version}`}. {duration(seconds)}
+          {run.caller ? (
+            <>
+              by{' '}
+              <Link
+                className="link"
+                to="/w/$workspaceId/runs/$runId"
+                params={{ workspaceId, runId: run.caller.runId }}
+                search={{ node: run.caller.nodeId }}
+              >
+                run {run.caller.number} of {run.caller.pipelineName}
+              </Link>{' '}
+            </>
+          ) : run.startedBy ? (
+            `by ${run.startedBy} `
+          ) : (
+            ''
+          )}
+          from {run.version === null ? 'the draft' : `version ${run.version}`}. {duration(seconds)}
           {running ? ' so far' : ''}
           {running && run.etaMs ? `, about ${duration(run.etaMs / 1000)} left` : ''}.
           {run.summary ? ` ${run.summary}` : ''}

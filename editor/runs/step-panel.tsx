@@ -3,6 +3,7 @@
  */
 import './runs.css';
 import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import { type ManifestJson, PORT_LOOK, type PortType } from '../../nodes/contract.ts';
 import type { GraphNode } from '../../runtime/graph/graph.ts';
@@ -14,10 +15,11 @@ import { Button, IconButton } from '../ui/button.tsx';
 import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
 import { bytes, duration, plural } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
-import { Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
+import { Badge, Loading, PortGlyph, Skeleton } from '../ui/parts.tsx';
 import { StepWait } from '../waits/step-wait.tsx';
 import { Explained, isTelling } from './explained.tsx';
 import { RetryButton } from './retry-button.tsx';
+import { runLook } from './run-state.ts';
 import { stepsKey, useFreshSteps } from './run-timeline.tsx';
 import { Corrected, OutputValue, outputsOf, type StepOf, titleOf, useOutputValue } from './step-output.tsx';
 
@@ -147,6 +149,7 @@ function StepDetail(of: StepOf) {
           </span>
         ))}
       </p>
+      {step.child && <CalledRun workspaceId={workspaceId} child={step.child} />}
       {step.note && step.state === 'running' && <p className="muted">{step.note}</p>}
       {(isTelling(step.explanation) || step.explanation.act) && (
         <Explained workspaceId={workspaceId} of={step.explanation} />
@@ -165,6 +168,23 @@ function StepDetail(of: StepOf) {
         ))}
       </div>
     </div>
+  );
+}
+
+/** The run that the step has called, with how it stands. */
+function CalledRun({ workspaceId, child }: { workspaceId: string; child: NonNullable<StepView['child']> }) {
+  const look = runLook(child.state);
+  return (
+    <Link
+      className="btn justify-self-start"
+      to="/w/$workspaceId/runs/$runId"
+      params={{ workspaceId, runId: child.runId }}
+      search={{}}
+    >
+      <Icon name="workflow" size={14} />
+      Run {child.number} of {child.pipelineName}
+      <Badge tone={look.tone}>{look.word}</Badge>
+    </Link>
   );
 }
 

@@ -48,7 +48,7 @@ export const manifest = defineManifest({
       })
       .meta({ title: 'Pipeline', 'x-widget': 'pipeline' }),
   }),
-  fields: [],
+  fields: ['call'],
   example: {
     config: {
       call: {

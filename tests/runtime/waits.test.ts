@@ -45,6 +45,8 @@ test('Delay goes on by itself after its time, and holds no worker meanwhile', as
   expect(end.run.state).toBe('succeeded');
   const [step] = await bench.steps(id, 'nap');
   expect(Date.parse(step!.endedAt!) - Date.parse(step!.startedAt!)).toBeGreaterThanOrEqual(1_200);
+  const [next] = await bench.steps(id, 'after');
+  expect(Date.parse(next!.startedAt!) - Date.parse(step!.startedAt!)).toBeGreaterThanOrEqual(1_200);
 });
 
 test('Wait until lets what is over go on at once, and refuses a time without a zone', async () => {

@@ -90,7 +90,11 @@ async function* situations(): AsyncGenerator<Situation> {
         ? [null, { name: 'a:1', isAlive: true }, { name: 'a:1', isAlive: false }]
         : [null])
         for (const notBefore of state === 'waiting' ? [null, LATER, new Date(0)] : [new Date(0)])
-          for (const making of [null, { runId: 'r', runNumber: 3 }])
+          for (const [making, child] of [
+            [null, null],
+            [{ runId: 'r', runNumber: 3 }, null],
+            [null, { runId: 'c', runNumber: 4, startedAt: NOW }],
+          ] as const)
             for (const wait of waits)
               for (const effect of effects)
                 for (const [attempts, deaths] of [
@@ -100,7 +104,7 @@ async function* situations(): AsyncGenerator<Situation> {
                 ] as const)
                   for (const reason of [null, 'Said by the node.'])
                     strands.push({
-                      ...{ state, lane, worker, notBefore, making, wait, effect, attempts, deaths, reason },
+                      ...{ state, lane, worker, notBefore, making, child, wait, effect, attempts, deaths, reason },
                       progress: null,
                       note: null,
                       leasedAt: NOW,

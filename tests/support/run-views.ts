@@ -54,6 +54,7 @@ export function runView(part: Partial<RunView> = {}): RunView {
     nodes: [],
     graph: { format: 1, nodes: [], edges: [], inputs: [], sections: [], notes: [] },
     summary: '',
+    caller: null,
     ...part,
   };
 }

@@ -110,6 +110,7 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     source: { values: { text: 'fixed' } },
   }),
   'pipelines.publish': async (place) => ({ pipelineId: await makePipeline(world.server, place), revision: 0 }),
+  'pipelines.callable': async (place) => ({ pipelineId: await makePipeline(world.server, place) }),
   'pipelines.version': async (place) => {
     const pipelineId = await makePipeline(world.server, place);
     await world.server.database.admin.query(
