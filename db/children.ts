@@ -45,10 +45,20 @@ export async function callersOf(tx: WorkspaceTx, runId: string): Promise<string[
 export async function inheritance(
   tx: WorkspaceTx,
   runId: string,
-): Promise<{ brandId: string; kit: unknown; dryRun: boolean; nonce: string | null; startedBy: string | null }> {
+): Promise<{
+  brandId: string;
+  kit: unknown;
+  dryRun: boolean;
+  nonce: string | null;
+  startedBy: string | null;
+  /** Itself, where it has a budget, and those above that it pays with. */
+  payers: string[];
+}> {
   const row = await tx
     .selectFrom('run')
     .select(['brand_id', 'kit', 'dry_run', 'nonce', 'started_by'])
+    .select(sql<boolean>`coalesce(graph -> 'limits' ? 'budget', false)`.as('pays'))
+    .select(sql<string[] | null>`plan -> 'payers'`.as('payers'))
     .where('id', '=', runId)
     .executeTakeFirstOrThrow();
   return {
@@ -57,6 +67,7 @@ export async function inheritance(
     dryRun: row.dry_run,
     nonce: row.nonce,
     startedBy: row.started_by,
+    payers: [...(row.pays ? [runId] : []), ...(row.payers ?? [])],
   };
 }
 

@@ -68,6 +68,8 @@ export type NodeTaken = {
   calls: number;
   posts: number;
   accounts: string[];
+  /** In runs that its steps have called, by node type; their calls, posts and accounts are in those above as well. */
+  below?: Record<string, { made: number; calls: number }>;
 };
 export type RunTaken = {
   runId: string;
@@ -90,6 +92,13 @@ export async function endedRuns(tx: WorkspaceTx, of: { pipelineId: string; brand
   const own = await find(of.brandId);
   return own.length > 0 ? own : find(null);
 }
+
+/** Runs and all that they have called, under the run's own node. */
+const treeOf = (ids: readonly string[]) => sql`
+  tree as (
+    select id as root, null::text as node, id from run where id = any(${[...ids]}::uuid[])
+    union all
+    select t.root, coalesce(t.node, r.parent_node), r.id from tree t join run r on r.parent_run = t.id)`;
 
 /** `idle`: nodes that mostly sleep; the time they take is not work. */
 export async function taken(
@@ -119,12 +128,22 @@ export async function taken(
              group by 1, 2, 3) s
      group by 1, 2`.execute(tx);
   const { rows: asked } = await sql<{ runId: string; node: string; calls: number }>`
-    select run_id as "runId", node, count(*)::int as calls from call
-     where run_id = any(${ids}::uuid[]) and (key like 'ai.%' or key like 'http.%') group by 1, 2`.execute(tx);
+    with recursive ${treeOf(ids)}
+    select t.root as "runId", coalesce(t.node, c.node) as node, count(*)::int as calls from tree t join call c on c.run_id = t.id
+     where c.key like 'ai.%' or c.key like 'http.%' group by 1, 2`.execute(tx);
   const { rows: acts } = await sql<{ runId: string; node: string; posts: number; accounts: string[] }>`
-    select run_id as "runId", node, count(*)::int as posts,
-           array_agg(distinct coalesce(connection, request ->> 'host', kind)) as accounts
-      from effect where run_id = any(${ids}::uuid[]) group by 1, 2`.execute(tx);
+    with recursive ${treeOf(ids)}
+    select t.root as "runId", coalesce(t.node, e.node) as node, count(*)::int as posts,
+           array_agg(distinct coalesce(e.connection, e.request ->> 'host', e.kind)) as accounts
+      from tree t join effect e on e.run_id = t.id group by 1, 2`.execute(tx);
+  const { rows: below } = await sql<{ runId: string; node: string; type: string; made: number; calls: number }>`
+    with recursive ${treeOf(ids)}
+    select t.root as "runId", t.node, n ->> 'type' as type,
+           sum((select count(*) from step s where s.run_id = r.id and s.node = n ->> 'id' and s.state = 'done' and s.reused_run is null))::int as made,
+           sum((select count(*) from call c where c.run_id = r.id and c.node = n ->> 'id' and (c.key like 'ai.%' or c.key like 'http.%'))
+             + (select count(*) from effect e where e.run_id = r.id and e.node = n ->> 'id'))::int as calls
+      from tree t join run r on r.id = t.id cross join lateral jsonb_array_elements(r.graph -> 'nodes') n
+     where t.node is not null group by 1, 2, 3`.execute(tx);
   return runs.map(({ runId, size, busy }) => {
     const found: Record<string, NodeTaken> = {};
     for (const { node, steps, made, seconds } of nodes.filter((row) => row.runId === runId)) {
@@ -138,6 +157,11 @@ export async function taken(
         posts: act?.posts ?? 0,
         accounts: act?.accounts ?? [],
       };
+      const called = below.filter((row) => row.runId === runId && row.node === node);
+      if (called.length > 0)
+        found[node].below = Object.fromEntries(
+          called.map(({ type, made, calls: asks }) => [type, { made, calls: asks }]),
+        );
     }
     return { runId, size, busy: busy ?? 0, nodes: found };
   });

@@ -129,6 +129,7 @@ async function begin(
   const trigger: RunTrigger = { node: ends.called, kind: 'called', event: { outputs: given }, sample: null };
   const { runId, number } = await startRun(tx, {
     ...started.start,
+    ...(heir.payers.length > 0 ? { plan: { ...started.start.plan, payers: heir.payers } } : {}),
     pipelineId: target.pipelineId,
     version: target.version,
     isLimited: started.start.graph.limits !== undefined,

@@ -9,7 +9,7 @@
 
 import * as z from 'zod';
 import { hasAssets } from '../db/assets.ts';
-import { withinBudget } from '../db/budget.ts';
+import { allowStep, usedSoFar } from '../db/budget.ts';
 import type { Database } from '../db/connect.ts';
 import { reopenRefused } from '../db/journal.ts';
 import type {
@@ -973,22 +973,37 @@ class StrandWork {
     return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };
   }
 
-  /** Why this step may not begin, where the run has a budget: read anew, as a person may have raised it. */
+  /** Why this step may not begin, where the run or one that called it has a budget: read anew, as a person may have raised it. */
   async #overBudget(isRehearsed: boolean): Promise<ErrorJson | null> {
-    const { graph, manifests } = this.#run;
-    if (!graph.limits?.budget) return null;
-    const { id, workspaceId } = this.#claimed.run;
-    const idle = graph.nodes.flatMap((each) => (manifests.get(each.id)?.capabilities.wait ? [each.id] : []));
-    let refusal: ErrorJson | null = null;
-    const step = { node: this.#node.id, name: this.#node.name, isRehearsed };
-    await inWorkspace(this.#host.db, workspaceId, (tx) =>
-      withinBudget(tx, { runId: id, strand: this.#claimed.strand.id, idle }, (known) => {
-        const budget = Budget.safeParse(known.budget);
-        refusal = budget.success ? overBudget(budget.data, known, step, manifests) : null;
-        return refusal === null;
-      }),
+    const { graph, manifests, plan } = this.#run;
+    const payers = plan.payers ?? [];
+    const own = this.#claimed.run.id;
+    if (!graph.limits?.budget && payers.length === 0) return null;
+    // of what a called run has used only the node types are known
+    const known = new Map(manifests);
+    for (const manifest of this.#host.catalogue.manifests) known.set(`type:${manifest.id}`, manifest);
+    const idle = [...known].flatMap(([key, each]) =>
+      each.capabilities.wait || each.shape === 'call-pipeline' ? [key] : [],
     );
-    return refusal;
+    const strand = this.#claimed.strand.id;
+    return inWorkspace(this.#host.db, this.#lease.workspaceId, async (tx) => {
+      for (const runId of graph.limits?.budget ? [own, ...payers] : payers) {
+        const used = await usedSoFar(tx, { runId, of: own, strand, idle });
+        const budget = Budget.safeParse(used?.budget);
+        if (!used || !budget.success) continue;
+        const isOwn = runId === own;
+        const payer = isOwn ? 'This run' : `Run ${used.number}, which called this,`;
+        const refusal = overBudget(
+          budget.data,
+          used,
+          { node: this.#node.id, name: this.#node.name, isRehearsed, payer },
+          known,
+        );
+        if (refusal) return refusal;
+      }
+      await allowStep(tx, { runId: own, strand });
+      return null;
+    });
   }
 
   /** Two ready strands of what is left of the range; the second begins at this item. */

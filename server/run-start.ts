@@ -375,7 +375,7 @@ async function aheadOf(
 ): Promise<RunAhead> {
   const own = resolveNodes(of.graph, of.manifests);
   const earlier = await taken(tx, await endedRuns(tx, of), sleepers(of.plan, of.manifests));
-  const guess = estimate(ahead, earlier, of.size, own);
+  const guess = estimate(ahead, earlier, of.size, own, of.manifests);
   const nodes = ahead.map(({ node, reused, total, isRehearsed, given }) => ({
     nodeId: node,
     name: of.plan.nodes[node]!.name,
@@ -444,6 +444,12 @@ export async function costOf(services: Services, tx: WorkspaceTx, runId: string)
     total: steps,
     isRehearsed: false,
   }));
-  const { calls, posts, accounts, money, quota } = estimate(ahead, [run], run.size, resolveNodes(graph, manifests));
+  const { calls, posts, accounts, money, quota } = estimate(
+    ahead,
+    [run],
+    run.size,
+    resolveNodes(graph, manifests),
+    manifests,
+  );
   return { expected: expected.data ?? null, taken: { seconds: run.busy, calls, posts, accounts, money, quota } };
 }

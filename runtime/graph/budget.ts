@@ -22,7 +22,8 @@ export function isMetered(manifest: ManifestJson | undefined): boolean {
 export function overBudget(
   budget: Budget,
   soFar: SoFar,
-  step: { node: string; name: string; isRehearsed: boolean },
+  /** `payer`: whose budget it is, as a sentence begins. */
+  step: { node: string; name: string; isRehearsed: boolean; payer?: string },
   manifests: ReadonlyMap<string, ManifestJson>,
 ): ErrorJson | null {
   const each = (node: string) => {
@@ -41,7 +42,7 @@ export function overBudget(
     const used =
       sum(Object.values(soFar.nodes).map(({ calls }) => calls)) + sum(waiting.map(({ node }) => each(node).calls));
     if (own.calls > 0 && used + own.calls > budget.calls)
-      return refusal(step.name, `${budget.calls} calls`, `${used} are used`, `${own.calls} more`);
+      return refusal(step, `${budget.calls} calls`, `${used} are used`, `${own.calls} more`);
   }
   if (budget.minutes !== undefined) {
     const used =
@@ -49,7 +50,7 @@ export function overBudget(
     const isOver = used >= budget.minutes * 60 || used + own.seconds > budget.minutes * 60;
     if (isOver)
       return refusal(
-        step.name,
+        step,
         `${budget.minutes} minutes of work`,
         `${minutes(used)} are used`,
         own.seconds > 0 ? `about ${minutes(own.seconds)} more` : 'some of it',
@@ -70,7 +71,7 @@ export function overBudget(
     const more = step.isRehearsed || hasPaid ? 0 : priceOf(step.node, { steps: 1, calls: own.calls });
     if (more > 0 && used + more > money.minor)
       return refusal(
-        step.name,
+        step,
         price(money.minor, money.currency),
         `${price(used, money.currency)} is used`,
         `${price(more, money.currency)} more`,
@@ -79,10 +80,15 @@ export function overBudget(
   return null;
 }
 
-function refusal(name: string, limit: string, used: string, more: string): ErrorJson {
+function refusal(
+  { name, payer = 'This run' }: { name: string; payer?: string },
+  limit: string,
+  used: string,
+  more: string,
+): ErrorJson {
   return {
     code: 'BUDGET_REACHED',
-    message: `This run may use ${limit}; ${used}, and ${name} needs ${more}.`,
+    message: `${payer} may use ${limit}; ${used}, and ${name} needs ${more}.`,
     hint: 'Raise its budget under Continue: what is done stays, and it goes on from here.',
     retry: 'person',
   };

@@ -5,7 +5,16 @@
 import type { ManifestJson } from '../../nodes/contract.ts';
 
 /** What one node took in an earlier run; `made` of its `steps` were not reused. */
-type Taken = { steps: number; made: number; seconds: number; calls: number; posts: number; accounts: string[] };
+type Taken = {
+  steps: number;
+  made: number;
+  seconds: number;
+  calls: number;
+  posts: number;
+  accounts: string[];
+  /** In runs that it called, by node type. */
+  below?: Readonly<Record<string, { made: number; calls: number }>>;
+};
 /** `size`: seconds of the run's recordings. `busy`: seconds in which anything was worked on. */
 type Earlier = { size: number | null; busy: number; nodes: Readonly<Record<string, Taken>> };
 
@@ -31,7 +40,9 @@ export function estimate(
   ahead: readonly Ahead[],
   earlier: readonly Earlier[],
   size: number | null,
+  /** By node id; what runs that are called do, by node type. */
   manifests: ReadonlyMap<string, ManifestJson>,
+  types: ReadonlyMap<string, ManifestJson> = new Map(),
 ): Estimate {
   const sum = { work: 0, calls: 0, posts: 0 };
   const accounts = new Set<string>();
@@ -75,10 +86,18 @@ export function estimate(
       sum.calls += calls;
       sum.posts += posts;
       if (posts > 0) for (const account of worked.flatMap((run) => run.accounts)) accounts.add(account);
-      const cost = manifest?.cost;
-      const units = cost ? unitsOf(cost.per, { steps: runs, calls, size }) : 0;
-      if (cost?.money) money.set(cost.money.currency, (money.get(cost.money.currency) ?? 0) + units * cost.money.minor);
-      if (cost?.quota) quota.set(cost.quota.name, (quota.get(cost.quota.name) ?? 0) + units * cost.quota.units);
+      const pay = (cost: ManifestJson['cost'], of: { steps: number; calls: number }) => {
+        const units = cost ? unitsOf(cost.per, { ...of, size }) : 0;
+        if (cost?.money)
+          money.set(cost.money.currency, (money.get(cost.money.currency) ?? 0) + units * cost.money.minor);
+        if (cost?.quota) quota.set(cost.quota.name, (quota.get(cost.quota.name) ?? 0) + units * cost.quota.units);
+      };
+      pay(manifest?.cost, { steps: runs, calls });
+      for (const type of new Set(worked.flatMap((run) => Object.keys(run.below ?? {})))) {
+        const often = (what: 'made' | 'calls') =>
+          Math.round(runs * each((run) => run.below?.[type]?.[what] ?? 0, false));
+        pay(types.get(type)?.cost, { steps: often('made'), calls: often('calls') });
+      }
     }
   }
   return {

@@ -69,7 +69,8 @@ export type PlanNode = {
   /** Whether one of them asks for the instant of the run. */
   takesNow?: boolean;
 };
-export type Plan = { order: string[]; nodes: Record<string, PlanNode> };
+/** `payers`: of a run that is called, the runs above it that have a budget, the nearest first. */
+export type Plan = { order: string[]; nodes: Record<string, PlanNode>; payers?: string[] };
 
 /** The graph must be without problems of severity `error`; nodes on a circle are left out. */
 export function planOf(graph: Graph, catalogue: Catalogue): Plan {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AdvanceRules, retrySteps, setOverride } from '../../db/again.ts';
+import { raiseBudget } from '../../db/budget.ts';
 import { childrenOf } from '../../db/children.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
 import { cancelRun, startRun } from '../../db/runs.ts';
@@ -250,6 +251,34 @@ test('a run without publishing calls one without publishing', async () => {
   await bench.ended(id);
   expect((await bench.look((await childOf(id)).runId)).run.dryRun).toBe(true);
   expect(await readFile(path.join(folder, 'posts'), 'utf8')).not.toContain('rehearsed');
+});
+
+test('what a called run uses is taken from the budget of its caller, and goes on once that is raised', async () => {
+  const { call } = await published(
+    'Posts',
+    graphOf([called(TEXT('text')), 'post', returns(TEXT('said'))], ['called.text > post.text', 'post.url > ret.said']),
+  );
+  const graph: Graph = {
+    ...graphOf(
+      ['numbers {"count":4,"prefix":"paid "}', `sub:flow.call ${json({ call })}`, 'join'],
+      ['numbers.items > sub.text', 'sub.said > join.texts leaving out failed'],
+    ),
+    limits: { budget: { calls: 2 } },
+  };
+  const paid = async () => (await readFile(path.join(folder, 'posts'), 'utf8')).match(/"paid \d"/g)?.length ?? 0;
+  const id = await bench.start(graph);
+  const first = await bench.ended(id);
+  expect(first.run.state).toBe('problems');
+  expect(await paid()).toBe(2);
+  const failed = (await bench.steps(id, 'sub')).filter(({ error }) => error);
+  expect(failed).toHaveLength(2);
+  expect(failed[0]!.error!.message).toContain(`post: Run ${first.run.number}, which called this, may use 2 calls;`);
+  await bench.inside(async (tx) => {
+    await raiseBudget(tx, id, { calls: 4 });
+    await retrySteps(tx, { runId: id }, RULES);
+  });
+  expect((await bench.ended(id)).run.state).toBe('succeeded');
+  expect(await paid()).toBe(4);
 });
 
 test('a pipeline never comes to call itself, by whatever way', async () => {

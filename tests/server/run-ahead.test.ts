@@ -7,9 +7,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as z from 'zod';
 import { addAsset } from '../../db/assets.ts';
 import { inWorkspace } from '../../db/workspace.ts';
+import type { ManifestJson } from '../../nodes/contract.ts';
 import { type Capability, method } from '../../runtime/capabilities/capability.ts';
 import { httpCapability } from '../../runtime/capabilities/http.ts';
-import { at } from '../../runtime/graph/estimate.ts';
+import { at, estimate } from '../../runtime/graph/estimate.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { graphOf, TEST_NODES } from '../runtime/bench.ts';
 import { posts, postsHost } from '../runtime/marks.ts';
@@ -163,6 +164,47 @@ test('a part of a pipeline never publishes what is no part of it', async () => {
   expect(posts(file).length).toBeGreaterThan(before);
 });
 
+test('what a called pipeline sends and costs is foretold of the one that calls it, and a part never makes it send again', async () => {
+  const values = JSON.stringify({ values: [{ name: 'text', title: 'Text', type: 'text' }] });
+  const inner = graphOf(
+    [`called:trigger.called ${values}`, 'ask', 'post', `ret:flow.return ${values}`],
+    ['called.text > ask.text', 'ask.text > post.text', 'post.url > ret.text'],
+  );
+  const innerId = await create(inner);
+  await scene.call('pipelines.publish', 'mutation', { pipelineId: innerId, revision: 0 });
+  const ports = [{ name: 'text', title: 'Text', type: 'text' }];
+  const call = JSON.stringify({
+    call: { pipeline: innerId, name: 'Inner', version: 1, inputs: ports, outputs: ports },
+  });
+  const graph = graphOf(
+    [`listen { "recording": "${await recording(30)}" }`, `sub:flow.call ${call}`, 'shout'],
+    ['listen.items > sub.text', 'sub.text > shout.text'],
+  );
+  const pipelineId = await create(graph);
+  const first = await run(pipelineId);
+  const cost = await scene.call<Record<'taken', Ahead['estimate']>>('runs.cost', 'query', { runId: first });
+  const used = { posts: 3, accounts: 1, calls: 6 };
+  expect(cost.taken).toMatchObject(used);
+  const again = await preview(pipelineId, { nonce: 'again' });
+  expect(again.estimate).toMatchObject({ ...used, unknown: [] });
+  await expect(start(pipelineId, { from: 'shout' })).rejects.toThrow('sub would publish again');
+  const rehearsed = await preview(pipelineId, { dryRun: true });
+  expect(rehearsed.nodes.find(({ nodeId }) => nodeId === 'sub')).toMatchObject({ runs: 3, isRehearsed: true });
+  expect(rehearsed.estimate).toMatchObject({ posts: 0, accounts: 0 });
+}, 30_000);
+
+test('what is paid in a called pipeline is in the estimate of its caller, by what its node types cost', () => {
+  const cost = { per: 'call', money: { currency: 'USD', minor: 4 } };
+  const types = new Map([['test.paid', { cost } as unknown as ManifestJson]]);
+  const own = new Map([['sub', { effect: 'reads-external', inputs: {} } as unknown as ManifestJson]]);
+  const took = { steps: 2, made: 2, seconds: 2, calls: 6, posts: 0, accounts: [] };
+  const earlier = [{ size: null, busy: 2, nodes: { sub: { ...took, below: { 'test.paid': { made: 2, calls: 6 } } } } }];
+  const ahead = [{ node: 'sub', reused: 0, total: 5, isRehearsed: false }];
+  expect(estimate(ahead, earlier, null, own, types)).toMatchObject({
+    ...{ calls: 15, money: [{ currency: 'USD', minor: 60 }] },
+  });
+});
+
 test('an earlier run is started again with its inputs by another version', async () => {
   const [one, two] = [await recording(10), await recording(20)];
   const graph: Graph = {
@@ -201,14 +243,14 @@ test('after three runs: for a recording twice as long the time within 30 %, call
   const pipelineId = await create(graph);
   for (const seconds of [40, 70, 60]) await run(pipelineId, { inputs: { recording: await recording(seconds) } });
   const inputs = { recording: await recording(120) };
-  const { estimate } = await preview(pipelineId, { inputs });
-  expect(estimate).toMatchObject({ posts: 12, accounts: 1, calls: 24, basedOn: 3, unknown: [] });
-  expect(estimate.money).toEqual([{ currency: 'USD', minor: 12 }]);
+  const { estimate: foreseen } = await preview(pipelineId, { inputs });
+  expect(foreseen).toMatchObject({ posts: 12, accounts: 1, calls: 24, basedOn: 3, unknown: [] });
+  expect(foreseen.money).toEqual([{ currency: 'USD', minor: 12 }]);
   const runId = await run(pipelineId, { inputs });
   const cost = await scene.call<Record<'expected' | 'taken', Ahead['estimate']>>('runs.cost', 'query', { runId });
-  expect(cost.expected).toMatchObject({ posts: 12, accounts: 1, calls: 24, seconds: estimate.seconds });
+  expect(cost.expected).toMatchObject({ posts: 12, accounts: 1, calls: 24, seconds: foreseen.seconds });
   expect(cost.taken).toMatchObject({ posts: 12, accounts: 1, calls: 24, money: [{ currency: 'USD', minor: 12 }] });
-  expect(Math.abs(estimate.seconds! / cost.taken.seconds! - 1)).toBeLessThan(0.3);
+  expect(Math.abs(foreseen.seconds! / cost.taken.seconds! - 1)).toBeLessThan(0.3);
 }, 40_000);
 
 test('the line through the runs: steady, in proportion, with a base, and not moved by one odd run', () => {

@@ -29,7 +29,7 @@ export const CACHE = path.join(os.tmpdir(), 'spliceboard-test-cache');
 export type SceneOptions = {
   egress?: EgressMap;
   idle?: boolean;
-  /** A folder of other nodes than the product's own, and what they may ask for. */
+  /** A folder of nodes beside the product's own, and what they may ask for. */
   nodes?: string;
   capabilities?: (fetcher: Fetcher) => Capability[];
   internalHosts?: InternalHost[];
@@ -38,11 +38,13 @@ export type SceneOptions = {
 export async function openScene(options: SceneOptions = {}) {
   const server = await startTestServer();
   const sandbox: Sandbox = await createSandbox({ cacheDir: CACHE });
-  const catalogue: Catalogue = await loadCatalogue({
-    sandbox,
-    cacheDir: CACHE,
-    ...(options.nodes ? { dir: options.nodes } : {}),
-  });
+  const own: Catalogue = await loadCatalogue({ sandbox, cacheDir: CACHE });
+  const more = options.nodes ? await loadCatalogue({ sandbox, cacheDir: CACHE, dir: options.nodes }) : null;
+  const catalogue: Catalogue = {
+    manifests: [...own.manifests, ...(more?.manifests ?? [])],
+    plugin: (id) => more?.plugin(id) ?? own.plugin(id),
+    broken: [...own.broken, ...(more?.broken ?? [])],
+  };
   const db = server.services.db;
   await saveCatalogue(
     db,
