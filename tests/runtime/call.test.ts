@@ -6,7 +6,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AdvanceRules, retrySteps, setOverride } from '../../db/again.ts';
 import { raiseBudget } from '../../db/budget.ts';
-import { childrenOf } from '../../db/children.ts';
+import { awaitChild, childrenOf } from '../../db/children.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
 import { cancelRun, startRun } from '../../db/runs.ts';
 import { pruneRuns } from '../../db/storage.ts';
@@ -360,6 +360,7 @@ test('a called run is kept as long as its caller goes on', async () => {
   await bench.until(id, ({ nodes }) => nodes.some((each) => each.nodeId === 'ask' && each.state === 'waiting'));
   const child = await childOf(id);
   expect(child.state).toBe('succeeded');
+  await bench.ended(await bench.start(graphOf(['numbers'], []))); // the newest is kept anyhow
   await bench.inside((tx) => pruneRuns(tx, { runDays: 0, runsPerPipeline: null }, 1_000));
   expect((await childOf(id)).runId).toBe(child.runId);
   const review = {
@@ -368,6 +369,17 @@ test('a called run is kept as long as its caller goes on', async () => {
     by: null,
     value: { outcome: 'approved', edits: {}, comment: '' },
   } as const;
+  // nor does a caller fall asleep for one that has ended meanwhile
+  const worker = crypto.randomUUID();
+  const { rows } = await bench.inside((tx) =>
+    sql<{ id: number }>`
+      insert into strand (run_id, brand_id, node, prefix, lane, state, worker, token)
+      values (${id}, ${bench.brandId}, 'sub', '{}', 'nobody', 'leased', ${worker}, 1) returning id`.execute(tx),
+  );
+  const lease = { strand: rows[0]!.id, token: 1, worker };
+  const step = { runId: id, node: 'sub', path: [] };
+  expect(await bench.inside((tx) => awaitChild(tx, step, lease, { id: child.runId, why: 'Waits.' }))).toBe(false);
+  await bench.inside((tx) => tx.deleteFrom('strand').where('id', '=', lease.strand).execute());
   await bench.inside((tx) => answerWait(tx, { runId: id, node: 'ask', path: [] }, review));
   await bench.ended(id);
 });
