@@ -74,7 +74,11 @@ export const bench: Bench = {
         found.reused !== 0 ||
         made !== found.steps
       ) {
-        throw new Error(`The runs are not what they should be: ${JSON.stringify(found)}`);
+        const { rows: failed } = await ground.admin.query<{ error: unknown }>(
+          `select error from step where run_id = any ($1) and state = 'failed' limit 3`,
+          [ids],
+        );
+        throw new Error(`The runs are not what they should be: ${JSON.stringify({ found, failed })}`);
       }
       say(`${Math.round(rate)} runs/s, raw-gw ${Math.round(raw)} runs/s`);
       if (round < 0) continue;

@@ -239,6 +239,73 @@ export async function acceptEvent(
   return rows[0]!.accepted ?? undefined;
 }
 
+/** In a batch at most; what comes meanwhile is in the next. */
+const MOST_TOGETHER = 50;
+const MOST_TOGETHER_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Accepts events of a workspace that come at the same time together, in one commit: a number is given to each after the one
+ * before it, so that each by itself would wait for the commits of all before. Each waits for one commit at most before its own.
+ * Where the database refuses a batch, each of it is accepted by itself.
+ */
+export function createAcceptor(pool: Pick<pg.Pool, 'query'>): (event: Acceptance) => Promise<Accepted | undefined> {
+  type Waiting = { event: Acceptance; settle: PromiseWithResolvers<Accepted | undefined> };
+  const waiting = new Map<string, Waiting[]>();
+
+  async function work(workspaceId: string, queue: Waiting[]): Promise<void> {
+    while (queue.length > 0) {
+      let bytes = 0;
+      const size = queue.findIndex(({ event }, at) => {
+        bytes += event.run.length + (event.body?.length ?? 0);
+        return at > 0 && (at >= MOST_TOGETHER || bytes > MOST_TOGETHER_BYTES);
+      });
+      const batch = queue.splice(0, size < 0 ? queue.length : size);
+      const events = batch.map(({ event }) => event);
+      const answers = events.length > 1 ? await acceptTogether(pool, workspaceId, events).catch(() => null) : null;
+      await Promise.all(
+        batch.map(async ({ event, settle }, at) => {
+          if (answers) settle.resolve(answers[at]);
+          else await acceptEvent(pool, event).then(settle.resolve, settle.reject);
+        }),
+      );
+    }
+    waiting.delete(workspaceId);
+  }
+
+  return (event) => {
+    const settle = Promise.withResolvers<Accepted | undefined>();
+    const queue = waiting.get(event.workspaceId);
+    if (queue) queue.push({ event, settle });
+    else {
+      const own = [{ event, settle }];
+      waiting.set(event.workspaceId, own);
+      void work(event.workspaceId, own);
+    }
+    return settle.promise;
+  };
+}
+
+async function acceptTogether(
+  pool: Pick<pg.Pool, 'query'>,
+  workspaceId: string,
+  events: readonly Acceptance[],
+): Promise<(Accepted | undefined)[]> {
+  const { rows } = await pool.query<{ accepted: Accepted | null }>({
+    name: 'accept together',
+    text: 'select accept_events($1, $2, $3, $4, $5, $6, $7) as accepted',
+    values: [
+      workspaceId,
+      events.map(({ triggerId }) => triggerId),
+      events.map(({ version }) => version),
+      events.map(({ key }) => key),
+      events.map(({ guard }) => guard ?? null),
+      events.map(({ body }) => body ?? null),
+      events.map(({ run }) => run),
+    ],
+  });
+  return rows.map((row) => row.accepted ?? undefined);
+}
+
 /** The same inside a transaction that does more. */
 export async function acceptEventIn(
   tx: WorkspaceTx,

@@ -71,6 +71,8 @@ const SETTINGS: Record<string, string> = {
   wal_level: 'minimal',
   max_wal_senders: '0',
   max_logical_replication_workers: '0',
+  // a plan that was made when a table was empty holds until the first statistics
+  autovacuum_naptime: '5s',
 };
 
 /** Whether any user may pass every folder on the way to `target`. */

@@ -12,7 +12,7 @@ import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { pipelineVersion } from '../db/pipelines.ts';
-import { type Accepted, acceptEvent, findHook, getTrigger, runAnswer } from '../db/triggers.ts';
+import { type Accepted, createAcceptor, findHook, getTrigger, runAnswer } from '../db/triggers.ts';
 import { digestOf, loadValue, type StoredValue } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { type Asset, partOf, type WebhookEvent } from '../nodes/contract.ts';
@@ -106,6 +106,7 @@ export async function registerHooks(app: FastifyInstance, services: Services): P
   const buckets = new Map<string, { perMinute: number; take(): boolean }>();
   const guesses = bucket(MOST_GUESSES * 60);
   const waitMs = Number(process.env.SPLICEBOARD_HOOK_WAIT_SECONDS || 100) * 1_000;
+  const accept = createAcceptor(services.appPool);
   let holding = 0;
 
   async function read(found: { workspaceId: string; triggerId: string; stamp: number }): Promise<Hook> {
@@ -202,7 +203,7 @@ export async function registerHooks(app: FastifyInstance, services: Services): P
     const event = await eventOf(services, hook, request, bytes);
     const timed = signature !== null && settings.timestampHeader !== '' ? `s:${signature}` : null;
     const named = keyOf(settings, request, event);
-    const accepted = await acceptEvent(services.appPool, {
+    const accepted = await accept({
       workspaceId: hook.workspaceId,
       triggerId: hook.triggerId,
       version: hook.version,

@@ -4,6 +4,7 @@ import { createHmac } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAcceptor } from '../../db/triggers.ts';
 import { bucket } from '../../server/hooks.ts';
 import { graphOf } from '../runtime/bench.ts';
 import { freePort } from '../support/product.ts';
@@ -63,6 +64,48 @@ describe('accepting', () => {
     expect((await scene.step(runId, 'respond'))!.outputs.answer).toMatchObject({ body: { title: 'Episode 12' } });
     const listed = await scene.call<{ items: { id: string; startedBy: string | null }[] }>('runs.list', 'query', {});
     expect(listed.items.find((run) => run.id === runId)?.startedBy).toBe('a webhook');
+  });
+
+  test('what comes at the same moment is accepted together, each once, and what is wrong with one is its own matter', async () => {
+    const { pipelineId, runs } = await hook();
+    const { rows } = await scene.admin.query(
+      `select t.id, t.workspace_id, t.version, r.graph, r.plan, r.pins from pipeline_trigger t
+         cross join lateral (select graph, '{"order":[],"nodes":{}}'::jsonb as plan, '{}'::jsonb as pins
+                               from pipeline_version v where v.pipeline_id = t.pipeline_id and v.number = t.version) r
+        where t.pipeline_id = $1`,
+      [pipelineId],
+    );
+    const { id, workspace_id: workspaceId, version, graph, plan, pins } = rows[0];
+    const run = JSON.stringify({ key: 'k', trigger: { node: 'hook', kind: 'webhook' }, graph, plan, pins, first: [] });
+    let asked = 0;
+    const pool = scene.server.services.appPool;
+    const accept = createAcceptor({
+      query: ((...query: Parameters<typeof pool.query>) => {
+        asked += 1;
+        return pool.query(...query);
+      }) as typeof pool.query,
+    });
+    const event = (key: string, more: object = {}) =>
+      accept({ workspaceId, triggerId: id, version, key, run, ...more }).catch((error: Error) => error);
+    const many = await Promise.all(Array.from({ length: 40 }, (_, at) => event(`many ${at % 30}`)));
+    expect(asked).toBeLessThan(5);
+    const told = many.map((answer) => (answer instanceof Error ? null : answer));
+    expect(told.filter((answer) => answer?.isNew)).toHaveLength(30);
+    for (let at = 30; at < 40; at++) expect(told[at]!.runId).toBe(told[at - 30]!.runId);
+    const numbers = told.slice(0, 30).map((answer) => answer!.number!);
+    expect(numbers).toEqual(numbers.map((_, at) => numbers[0]! + at));
+
+    const mixed = await Promise.all([
+      event('first'),
+      event('second'),
+      event('third', { run: 'no JSON' }),
+      event('fourth', { version: 99 }),
+      event('fifth'),
+    ]);
+    expect(mixed[2]).toBeInstanceOf(Error);
+    expect(mixed[3]).toBeUndefined();
+    for (const at of [0, 1, 4]) expect(mixed[at]).toMatchObject({ isNew: true });
+    expect(await runs()).toHaveLength(33);
   });
 
   test('a key in the header or in the body starts one run however often it comes, and gives that run', async () => {
