@@ -158,6 +158,9 @@ const PINNED = 'Pinned: not run.';
 const SAYS_NODES = process.env.SPLICEBOARD_LOG_NODES === '1';
 /** A range writes down what it has after this long. */
 const RANGE_MS = 20;
+/** So many of its items are in the sandbox at one time, where they take less than this each: the way there is half of it. */
+const RANGE_DEPTH = 4;
+const QUICK_MS = 10;
 /** So do light steps in a row that are written together. */
 const ROW_MS = 50;
 
@@ -184,6 +187,8 @@ type Item = {
 };
 /** Why an attempt gave its step back to sleep. */
 type Paused = { until?: Until; why?: string };
+/** A step whose computing has begun. */
+type Begun = { facts: Map<string, string>; answer: Promise<SandboxResult> };
 type Result = { row: SettledRow; settled: Settled; made?: MadeKey };
 
 export async function carryStrand(
@@ -216,6 +221,8 @@ class StrandWork {
   readonly #stores: { assets: AssetStore; values: Values };
   readonly #steps: Map<string, LedgerStep>;
   #ahead: Ahead | null = null;
+  /** Items of the range that have begun before their turn; null: one begins after the other. */
+  #early: Map<Item, Begun> | null = null;
   #isUnaware = false;
   #carried: Carried = { rows: [], since: performance.now() };
   readonly #createdAt = performance.now();
@@ -279,7 +286,14 @@ class StrandWork {
       else if (item.fault) results.push(this.#failed(item, item.fault));
       else if (known?.found === 'made') results.push(await this.#reused(item, known));
       else {
+        const begins = performance.now();
+        for (const next of this.#early ? items.slice(index, index + RANGE_DEPTH) : []) {
+          const isMade = next.key !== null && answers.get(next.key)?.found === 'made';
+          if (next.decision.kind === 'run' && !next.fault && !isMade) this.#beginEarly(next, plugin);
+        }
         const end = await this.#attempt(item, plugin, items.length > 1);
+        if (index === 0 && performance.now() - begins < QUICK_MS && this.#mayBeginEarly(plugin))
+          this.#early = new Map();
         if (end.kind === 'result') results.push(end.result);
         else if (results.length === 0) return end.release();
         else {
@@ -894,6 +908,35 @@ class StrandWork {
     }
   }
 
+  /** What asks for nothing, is tried for the first time and is paid by nobody may begin in any order, and more than once. */
+  #mayBeginEarly({ manifest }: Plugin): boolean {
+    const { attempts, deaths } = this.#claimed.strand;
+    const isPaid = this.#run.graph.limits?.budget !== undefined || this.#run.plan.payers !== undefined;
+    const asks = Object.keys(manifest.capabilities).length > 0;
+    return manifest.effect === 'pure' && !asks && !isPaid && attempts === 1 && deaths === 0;
+  }
+
+  #beginEarly(item: Item, plugin: Plugin): void {
+    if (this.#early?.has(item)) return;
+    const facts = new Map<string, string>();
+    const answer = this.#execute(plugin, item, 'run', item.inputs, facts, {});
+    answer.catch(() => {}); // met where its turn comes; nobody where the range is given up before
+    this.#early?.set(item, { facts, answer });
+  }
+
+  /** What an item that began early came to. A failure of the sandbox may be another's, or the waiting's: it runs by itself then. */
+  async #earlyAnswer(item: Item, plugin: Plugin): Promise<(Begun & { result: SandboxResult }) | null> {
+    const begun = this.#early?.get(item);
+    if (!begun) return null;
+    const result = await begun.answer;
+    if (result.ok || (!result.childLost && !result.error.code.startsWith('SANDBOX_'))) return { ...begun, result };
+    this.#early = null;
+    if (this.#hold.signal.aborted) return { ...begun, result };
+    const facts = new Map<string, string>();
+    const answer = this.#execute(plugin, item, 'run', item.inputs, facts, {});
+    return { facts, answer, result: await answer };
+  }
+
   async #attempt(
     item: Item,
     plugin: Plugin,
@@ -901,14 +944,15 @@ class StrandWork {
   ): Promise<{ kind: 'result'; result: Result } | { kind: 'release'; release: () => Promise<StrandEnd> }> {
     const { manifest } = plugin;
     const isDry = this.#claimed.run.dryRun && manifest.effect === 'writes-external';
+    const early = await this.#earlyAnswer(item, plugin);
     const begun = this.#ahead && same(this.#ahead.path, item.path) ? this.#ahead : null;
     this.#ahead = null;
-    const facts = begun?.facts ?? new Map<string, string>();
+    const facts = early?.facts ?? begun?.facts ?? new Map<string, string>();
     const paused: Paused = {};
     const entry: Entry = isDry ? 'simulate' : 'run';
-    const over = begun ? null : await this.#overBudget(isDry);
+    const over = begun || early ? null : await this.#overBudget(isDry);
     if (over) return { kind: 'result', result: this.#failed(item, over) };
-    const coming = begun?.answer ?? this.#execute(plugin, item, entry, item.inputs, facts, paused);
+    const coming = early?.answer ?? begun?.answer ?? this.#execute(plugin, item, entry, item.inputs, facts, paused);
     if (
       this.#carried.rows.length > 0 &&
       !(await isSoon(coming, this.#carried.since + ROW_MS)) &&
