@@ -212,6 +212,7 @@ export async function beginRestore(url: string, wanted: readonly BackupTable[]):
       ]);
     },
     async finish() {
+      await client.query('set constraints all immediate'); // all rows are there
       // The workers that held these are not there; it was no attempt and no death.
       await client.query(
         `update strand set state = 'ready', worker = null, attempts = greatest(attempts - 1, 0), not_before = '-infinity',

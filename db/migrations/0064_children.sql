@@ -4,7 +4,8 @@ alter table run
   add column parent_run uuid,
   add column parent_node text,
   add column parent_path int[],
-  add constraint run_parent foreign key (workspace_id, parent_run) references run (workspace_id, id) on delete set null (parent_run);
+  add constraint run_parent foreign key (workspace_id, parent_run) references run (workspace_id, id) on delete set null (parent_run)
+    deferrable initially deferred; -- a backup's rows come in any order
 create unique index run_child on run (parent_run, parent_node, parent_path) where parent_run is not null;
 
 create function run_left() returns trigger language plpgsql as $$

@@ -77,13 +77,15 @@ export type BenchOptions = {
   idle?: boolean;
   /** The product's own nodes beside the test nodes. */
   own?: boolean;
+  /** A database that is there, with its workspace and the folder of its files. */
+  at?: { database: TestDatabase; workspaceId: string; brandId: string; folder: string };
   /** Node types that may become more while it is open. */
   more?: (sandbox: Sandbox, cacheDir: string) => Promise<Catalogue>;
 };
 
 export async function openBench(options: BenchOptions = {}) {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'spliceboard-bench-'));
-  const database: TestDatabase = await testDatabase();
+  const folder = options.at?.folder ?? mkdtempSync(path.join(os.tmpdir(), 'spliceboard-bench-'));
+  const database: TestDatabase = options.at?.database ?? (await testDatabase());
   const cacheDir = path.join(os.tmpdir(), 'spliceboard-test-cache');
   const log: string[] = [];
   const sandbox: Sandbox = await createSandbox({
@@ -112,7 +114,9 @@ export async function openBench(options: BenchOptions = {}) {
     };
   }
   if (catalogue.broken.length > 0) throw new Error(JSON.stringify(catalogue.broken));
-  const home = await database.workspace();
+  const home = options.at
+    ? { workspaceId: options.at.workspaceId, brandId: options.at.brandId }
+    : await database.workspace();
   const workers: Worker[] = [];
   const fetcher = createFetcher();
 
