@@ -1,13 +1,13 @@
 /** The same random worlds on a real ledger with real workers. The long form is `npm run simulate -- --real N`. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Policy } from '../../runtime/graph/graph.ts';
-import type { Count } from './judging.ts';
 import { eaten } from './nodes/sim/act/script.ts';
-import { openReal, type Real, runSeeds } from './real.ts';
+import { openReal, type Real, type RealCount, runSeeds } from './real.ts';
 import { type Deed, moodOf, randomWorld, type SimNode, type SimWorld } from './worlds.ts';
 
 /** Whatever the clock does; the virtual runs cover all. */
-const COUNTS: Count[] = [
+const COUNTS: RealCount[] = [
+  'calls',
   'maps',
   'depth 2',
   'gathers',

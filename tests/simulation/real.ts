@@ -8,6 +8,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { type AdvanceRules, clearOverride, retrySteps, setOverride } from '../../db/again.ts';
+import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
 import { cancelRun } from '../../db/runs.ts';
 import { digestOf, type StoredValue, storeValue } from '../../db/values.ts';
 import { answerWait } from '../../db/waits.ts';
@@ -15,12 +16,13 @@ import type { ManifestJson } from '../../nodes/contract.ts';
 import { type Catalogue, loadCatalogue, type Plugin } from '../../runtime/catalogue.ts';
 import type { Faults } from '../../runtime/faults.ts';
 import { dependentsOf, isTrouble, rebuild } from '../../runtime/graph/advance.ts';
+import { EMPTY_GRAPH, ERROR_PORT, type Graph } from '../../runtime/graph/graph.ts';
 import { type Bench, openBench } from '../runtime/bench.ts';
 import { dice } from '../runtime/graphs.ts';
 import type { Chronicle, Correction, StepState } from './chronicle.ts';
 import { type Count, expectationOf, faultOf, isEarly } from './judging.ts';
 import { changed, keyOf, placeOf } from './machine.ts';
-import { eaten } from './nodes/sim/act/script.ts';
+import { eaten, share } from './nodes/sim/act/script.ts';
 import {
   answerTo,
   catalogueOf,
@@ -35,8 +37,12 @@ import {
 
 const RULES = { dependentsOf, rebuild, isTrouble } as AdvanceRules<unknown>;
 const LONGEST_MS = 40_000;
+/** Of the nodes that ask nothing, so many are called. */
+const CALLED = 0.3;
 const STATUS = { well: 200, later: 503, never: 422 };
 
+/** Calls are only there on the real ledger: in virtual time a called run would be the same run again. */
+export type RealCount = Count | 'calls';
 type Row = {
   node: string;
   path: number[];
@@ -115,7 +121,7 @@ export async function openReal(options: { workers?: number; seed?: number; longe
     async run(
       world: SimWorld,
       isGivenUp = () => false,
-    ): Promise<{ fault?: string; counts?: Partial<Record<Count, number>> }> {
+    ): Promise<{ fault?: string; counts?: Partial<Record<RealCount, number>> }> {
       const outside: Outside = { world, healed: new Set(), given: new Map() };
       const types = catalogueOf(world, base!.manifest);
       for (const node of world.nodes) {
@@ -141,7 +147,7 @@ class Carried {
   readonly #outside: Outside;
   readonly #nodes: Map<string, SimNode>;
   readonly #corrections: Correction[] = [];
-  readonly #counts: Partial<Record<Count, number>> = {};
+  readonly #counts: Partial<Record<RealCount, number>> = {};
   readonly #asked = new Map<string, number>();
   readonly #answers = new Map<string, { atMs: number; outcome: string } | null>();
   #runId = '';
@@ -156,8 +162,8 @@ class Carried {
     this.#nodes = new Map(outside.world.nodes.map((node) => [node.id, node]));
   }
 
-  async carry(isGivenUp: () => boolean): Promise<{ fault?: string; counts?: Partial<Record<Count, number>> }> {
-    this.#runId = await this.#bench.start(graphOf(this.#world), { nonce: crypto.randomUUID() });
+  async carry(isGivenUp: () => boolean): Promise<{ fault?: string; counts?: Partial<Record<RealCount, number>> }> {
+    this.#runId = await this.#bench.start(await this.#withCalls(), { nonce: crypto.randomUUID() });
     const from = performance.now();
     const deeds = [...this.#world.deeds];
     for (;;) {
@@ -178,7 +184,35 @@ class Carried {
     return fault === undefined ? { counts: this.#counts } : { fault: fault + (await this.#errors()) };
   }
 
-  #count(name: Count, by = 1): void {
+  /** The world's graph, in which some nodes are taken out into pipelines of their own that are called in their place. */
+  async #withCalls(): Promise<Graph> {
+    const graph = graphOf(this.#world);
+    for (const node of graph.nodes) {
+      const { doing, inputs, outputs } = this.#nodes.get(node.id)!;
+      // what an error says is of the step that failed: here that would be the call
+      const isTold = graph.edges.some(({ from }) => from.node === node.id && from.port === ERROR_PORT);
+      if (doing.kind !== 'act' || isTold || share(`${this.#world.seed}/${node.id}/called`) > CALLED) continue;
+      const ports = {
+        inputs: Object.entries(inputs).map(([name, { list, optional }]) => ({ name, type: 'any', list, optional })),
+        outputs: Object.entries(outputs).map(([name, list]) => ({ name, type: 'any', list })),
+      };
+      const pipeline = await this.#publish(calledGraph(node, ports));
+      node.type = 'flow.call';
+      node.config = { call: { pipeline, name: 'Called', version: 1, ...ports } };
+      this.#count('calls');
+    }
+    return graph;
+  }
+
+  #publish(graph: Graph): Promise<string> {
+    return this.#bench.inside(async (tx) => {
+      const { id } = await createPipeline(tx, { name: 'Called', graph });
+      await publishPipeline(tx, { pipelineId: id, revision: 0, pins: {}, by: null, note: null });
+      return id;
+    });
+  }
+
+  #count(name: RealCount, by = 1): void {
     this.#counts[name] = (this.#counts[name] ?? 0) + by;
   }
 
@@ -202,7 +236,8 @@ class Carried {
   async #errors(): Promise<string> {
     const failed = await this.#query<{ node: string; said: string }>(
       `select node, error ->> 'code' || ': ' || (error ->> 'message') as said from step where run_id = $1 and state = 'failed'
-          and error ->> 'code' not in ('SIM_FAILED', 'APPROVAL_EXPIRED')`,
+          and error ->> 'code' not in ('SIM_FAILED', 'APPROVAL_EXPIRED')
+          and not (error ->> 'code' = 'CALL_FAILED' and error ->> 'message' like '%: error of w%')`,
     );
     return failed.map(({ node, said }) => `; ${node} said ${said}`).join('');
   }
@@ -399,6 +434,12 @@ class Carried {
          from run where id = $1`,
     );
     if (run!.open !== 0 || run!.strands !== 0) return `the run has ended and ${run!.strands} strands are left`;
+    const [called] = await this.#query<{ going: number; twice: number }>(
+      `select count(*) filter (where state = 'running' or exists (select from strand s where s.run_id = run.id))::int as going,
+              (count(*) - count(distinct (parent_node, parent_path)))::int as twice from run where parent_run = $1`,
+    );
+    if (called!.going !== 0) return `the run has ended and ${called!.going} that it called go on`;
+    if (called!.twice !== 0) return `${called!.twice} steps called twice`;
     if (run!.making !== 0) return 'the run has ended and something is still being made';
     if (came.state === 'stopped' && came.stoppedBy === null) return 'the run was stopped, and by no Stop';
     const waits = await this.#query<Wait>(
@@ -454,11 +495,39 @@ class Carried {
   }
 }
 
+type Ports = {
+  inputs: { name: string; type: string; list: boolean; optional: boolean }[];
+  outputs: { name: string; type: string; list: boolean }[];
+};
+
+/** What is called in the place of a node: the node between the two ends. */
+function calledGraph(node: Graph['nodes'][number], { inputs, outputs }: Ports): Graph {
+  const end = (id: string, type: string, values: object[]): Graph['nodes'][number] => ({
+    ...{ id, type, name: id, version: '1.0.0', position: { x: 0, y: 0 } },
+    config: { values } as Graph['nodes'][number]['config'],
+  });
+  const wire = (from: string, to: string, port: string) => ({
+    ...{ id: `${from}-${port}`, from: { node: from, port }, to: { node: to, port } },
+  });
+  return {
+    ...EMPTY_GRAPH,
+    nodes: [
+      end('called', 'trigger.called', inputs),
+      { ...node },
+      ...(outputs.length > 0 ? [end('ret', 'flow.return', outputs)] : []),
+    ],
+    edges: [
+      ...inputs.map(({ name }) => wire('called', node.id, name)),
+      ...outputs.map(({ name }) => wire(node.id, 'ret', name)),
+    ],
+  };
+}
+
 const NOTHING = { arrived: new Map(), corrections: [], decided: new Map(), healed: new Set<string>() };
 
 /** Several at a time; the first that fails, or what all of them covered. */
 export async function runSeeds(real: Real, worlds: readonly SimWorld[], atOnce = 6) {
-  const covered: Partial<Record<Count, number>> = {};
+  const covered: Partial<Record<RealCount, number>> = {};
   const faults: { seed: number; fault: string }[] = [];
   const left = [...worlds];
   await Promise.all(
@@ -466,7 +535,7 @@ export async function runSeeds(real: Real, worlds: readonly SimWorld[], atOnce =
       for (let world = left.shift(); world && faults.length === 0; world = left.shift()) {
         const { fault, counts } = await real.run(world, () => faults.length > 0);
         if (fault !== undefined) faults.push({ seed: world.seed, fault });
-        for (const [name, n] of Object.entries(counts ?? {}) as [Count, number][])
+        for (const [name, n] of Object.entries(counts ?? {}) as [RealCount, number][])
           covered[name] = (covered[name] ?? 0) + n;
       }
     }),
