@@ -4,7 +4,6 @@
  * worker had in hand is taken by another, or by the next, within 8 s, and given up after three workers ended over it.
  * Errors: ERRAND_GIVEN_UP, and those of the media operations.
  */
-import { Logger, type Runner, run as startRunner } from 'graphile-worker';
 import * as z from 'zod';
 import { assetRows } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
@@ -23,6 +22,7 @@ import type { BrandKit, MediaFacts } from '../nodes/contract.ts';
 import { type AssetStore, assetStore, localObjects, type Objects } from './assets.ts';
 import { factsOf } from './capabilities/assets.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
+import { listenToQueue } from './queue.ts';
 
 export type ErrandsOptions = {
   url: string;
@@ -79,13 +79,11 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
         isBusy = false;
       });
   }
-  const runner: Runner = await startRunner({
-    pgPool: pool,
-    logger: new Logger(() => () => {}),
-    concurrency: 1,
-    noHandleSignals: true,
-    pollInterval: LOOK_MS,
-    taskList: { errand: async () => poke() },
+  const queue = await listenToQueue({
+    pool,
+    tasks: { errand: async () => poke() },
+    pollMs: LOOK_MS,
+    log: options.log,
   });
   const timer = setInterval(poke, LOOK_MS);
   poke();
@@ -93,7 +91,7 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
     async stop() {
       clearInterval(timer);
       stopping.abort();
-      await runner.stop().catch(() => {}); // a queue job is only a wake-up
+      await queue.stop();
       await current;
       await pool.end();
     },

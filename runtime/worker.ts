@@ -11,7 +11,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
-import { Logger, type Runner, run as startRunner } from 'graphile-worker';
 import { createDatabase, createPool } from '../db/connect.ts';
 import { beginLife, type Claimed, createLedger, type Life } from '../db/ledger.ts';
 import { addTally } from '../db/metrics.ts';
@@ -21,6 +20,7 @@ import { localObjects, type Objects } from './assets.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
+import { type Listening, listenToQueue } from './queue.ts';
 import { type Ahead, type Carried, carryStrand, type RunPlan, type StepHost, type StrandHold } from './step.ts';
 import { createTally } from './tally.ts';
 import { workspaceStores } from './values.ts';
@@ -577,20 +577,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
 
   await begin();
-  const quiet = new Logger(() => () => {});
-  const runners: Runner[] = [];
+  const queues: Listening[] = [];
   for (const [name, lane] of Object.entries(lanes)) {
-    runners.push(
-      await startRunner({
-        pgPool: queuePool,
-        logger: quiet,
-        concurrency: 1,
-        noHandleSignals: true,
-        pollInterval: 2_000,
-        // A wake-up never fails and holds nothing: a lane's slots are its own.
-        taskList: { [`wake:${name}`]: async () => lane.poke() },
-      }),
-    );
+    // A wake-up never fails and holds nothing: a lane's slots are its own.
+    const tasks = { [`wake:${name}`]: async () => lane.poke() };
+    queues.push(await listenToQueue({ pool: queuePool, tasks, pollMs: 2_000, log: options.log }));
   }
   const turns = [
     every(BEAT_MS, 'The beat', beat),
@@ -609,7 +600,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     held: () => held.size,
     async stop(graceMs = 5_000) {
       isStopping = true;
-      await Promise.all(runners.map((runner) => runner.stop().catch(() => {}))); // a queue job is only a wake-up
+      await Promise.all(queues.map((queue) => queue.stop()));
       const rest = Promise.all(Object.values(lanes).map((lane) => lane.rest()));
       const timer = setTimeout(dropAll, graceMs);
       await rest;

@@ -14,7 +14,7 @@
 import { Socket } from 'node:net';
 import type IsolatedVm from 'isolated-vm';
 import type { ErrorJson } from '../../nodes/contract.ts';
-import { ANSWER_MS, type CancelReason, FRAME, frame, frameReader, LIMITS, type RunHeader } from './bridge.ts';
+import { ANSWER_MS, type CancelReason, FRAME, frame, frameReader, LIMITS, type RunHeader, speaker } from './bridge.ts';
 import { prelude } from './prelude.ts';
 import { hardener } from './prelude-harden.ts';
 import { WEB_NAMES, webPrelude, whenUsed } from './prelude-web.ts';
@@ -70,6 +70,7 @@ process.dlopen(addon, process.argv[2]!);
 const ivm = addon.exports.ivm!;
 
 const socket = new Socket({ fd: 3, readable: true, writable: true });
+const say = speaker(socket, () => runs.size > 1);
 const goodbye = () => process.kill(process.pid, 'SIGKILL'); // an isolate's thread may never end by itself
 socket.on('close', goodbye);
 socket.on('error', goodbye);
@@ -122,7 +123,7 @@ function over(run: Run): void {
 
 function verdict(run: Run, error: ErrorJson, lost: 'own' | 'neighbour' | null): void {
   if (run.isOver) return;
-  socket.write(frame(FRAME.verdict, run.id, 0, JSON.stringify({ error, lost })));
+  say(frame(FRAME.verdict, run.id, 0, JSON.stringify({ error, lost })));
   if (run.room) {
     run.room.isDirty = true;
     if (!run.guest.isLost) run.room.ask.applyIgnored(undefined, ['close', run.id]);
@@ -145,7 +146,7 @@ function loseIsolate(guest: Guest, guilty: Run | null, error: ErrorJson): void {
   }
   if (guest.tasks.length === 0) return;
   setTimeout(() => {
-    if (guest.tasks.length > 0) socket.write(frame(FRAME.doomed, 0, 0, guest.digest));
+    if (guest.tasks.length > 0) say(frame(FRAME.doomed, 0, 0, guest.digest));
   }, ANSWER_MS);
 }
 
@@ -327,10 +328,10 @@ function hear(room: Room, text: unknown): void {
     const call = Number(head[3] ?? 0);
     if (call === 0 || call > 0xffff_ffff) return;
     run.open.add(call);
-    socket.write(frame(FRAME.call, run.id, call, body));
-  } else if (head[1] === 'e') socket.write(frame(FRAME.event, run.id, 0, body));
+    say(frame(FRAME.call, run.id, call, body));
+  } else if (head[1] === 'e') say(frame(FRAME.event, run.id, 0, body));
   else {
-    socket.write(frame(FRAME.result, run.id, 0, body));
+    say(frame(FRAME.result, run.id, 0, body));
     over(run);
   }
 }
@@ -430,7 +431,7 @@ socket.on(
     else if (kind === FRAME.code) codes.set(...cut(text));
     else if (kind === FRAME.cancel) cancel(run, text);
     else if (kind === FRAME.forget) forget(text);
-    else if (kind === FRAME.ping) socket.write(frame(FRAME.pong));
+    else if (kind === FRAME.ping) say(frame(FRAME.pong));
   }, goodbye) as (chunk: Buffer) => void,
 );
-socket.write(frame(FRAME.ready, 0, 0, String(process.pid)));
+say(frame(FRAME.ready, 0, 0, String(process.pid)));

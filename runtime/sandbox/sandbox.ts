@@ -50,6 +50,7 @@ import {
   LIMITS,
   parseGuestJson,
   type RunHeader,
+  speaker,
   Verdict,
 } from './bridge.ts';
 import { type ConfinedProcess, childrenOf, confinement, type Layer, spawnConfined, usageOf } from './spawn.ts';
@@ -143,6 +144,7 @@ type Death = { error: ErrorJson; guilty: Pending | 'nobody' | 'unknown' };
 type Child = {
   process: ConfinedProcess;
   socket: Duplex;
+  say(frame: Buffer): void;
   ready: Promise<boolean>;
   workspaceId: string | null;
   runs: Map<number, Pending>;
@@ -275,6 +277,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       const child: Child = {
         process: confined,
         socket,
+        say: speaker(socket, () => child.runs.size > 1),
         ready: new Promise((resolve) => {
           isReady = resolve;
         }),
@@ -455,7 +458,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   function cancel(child: Child, pending: Pending, reason: CancelReason): void {
     if (pending.isCancelled || !child.runs.has(pending.id)) return;
     pending.isCancelled = true;
-    child.socket.write(frame(FRAME.cancel, pending.id, 0, reason));
+    child.say(frame(FRAME.cancel, pending.id, 0, reason));
     pending.timers.push(setTimeout(() => end(child, CANCEL_ERRORS[reason], pending), ANSWER_MS));
   }
 
@@ -520,7 +523,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       }
       reply = `0${JSON.stringify(known)}`;
     }
-    if (child.runs.has(pending.id) && !child.isGone) child.socket.write(frame(FRAME.reply, pending.id, call, reply));
+    if (child.runs.has(pending.id) && !child.isGone) child.say(frame(FRAME.reply, pending.id, call, reply));
   }
 
   async function run(request: SandboxRun): Promise<SandboxResult> {
@@ -549,7 +552,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     if (!child) {
       return refuse(problem('SANDBOX_UNAVAILABLE', 'No sandbox process could be started.', AGAIN, 'later'));
     }
-    if (child.isGone) return run(request); // it died between being given and being used
+    if (child.isGone || child.death) return run(request); // it ended between being given and being used
     const result = await new Promise<SandboxResult>((done) => {
       const pending: Pending = {
         id,
@@ -564,7 +567,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       if (isSuspect) child.isDraining = true; // alone, and never again
       if (!child.sent.has(plugin.digest)) {
         child.sent.add(plugin.digest);
-        child.socket.write(frame(FRAME.code, 0, 0, `${plugin.digest}\n${plugin.code}`));
+        child.say(frame(FRAME.code, 0, 0, `${plugin.digest}\n${plugin.code}`));
       }
       const header: RunHeader = {
         digest: plugin.digest,
@@ -573,7 +576,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         cpuMs: limits.cpuMs,
         memoryMb: Math.max(8, limits.memoryMb),
       };
-      child.socket.write(frame(FRAME.run, id, 0, `${JSON.stringify(header)}\n${text}`));
+      child.say(frame(FRAME.run, id, 0, `${JSON.stringify(header)}\n${text}`));
       pending.timers.push(setTimeout(() => cancel(child, pending, 'time'), limits.wallMs));
       const onAbort = () => cancel(child, pending, 'cancelled');
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -630,7 +633,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     if (!child.pinged) {
       child.pinged = true;
       child.pongCpuMs = cpuMs;
-      child.socket.write(frame(FRAME.ping));
+      child.say(frame(FRAME.ping));
     } else if (cpuMs - child.pongCpuMs > DEAF_CPU_MS) end(child, crashed('it no longer answered'), 'unknown');
   }
 
@@ -639,7 +642,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   return {
     run,
     forget(contextKey) {
-      for (const child of children.values()) child.socket.write(frame(FRAME.forget, 0, 0, contextKey));
+      for (const child of children.values()) child.say(frame(FRAME.forget, 0, 0, contextKey));
     },
     layers() {
       return {
