@@ -36,8 +36,11 @@ const outputOf = (runId: string, port: string) => bench.value(runId, 'meet', por
 
 test('the first branch that has something is gone on with, and what comes later changes nothing', async () => {
   const id = await bench.start(race({ until: 'first' }));
-  const early = await bench.until(id, ({ nodes }) =>
-    nodes.some(({ nodeId, state }) => nodeId === 'after' && (state === 'done' || state === 'reused')),
+  const is = (nodes: { nodeId: string; state: string }[], node: string, ...states: string[]) =>
+    nodes.some(({ nodeId, state }) => nodeId === node && states.includes(state));
+  const early = await bench.until(
+    id,
+    ({ nodes }) => is(nodes, 'after', 'done', 'reused') && is(nodes, 'slow', 'waiting', 'done'),
   );
   expect(bench.states(early)).toMatchObject({ meet: 'done', slow: 'waiting' });
   expect((await bench.ended(id)).run.state).toBe('succeeded');
