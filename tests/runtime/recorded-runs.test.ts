@@ -93,6 +93,8 @@ describe.each(names)('%s', (name) => {
       ...{ own: true, idle: true, at: { database, workspaceId, brandId, folder } },
       internalHosts: [postsHost(path.join(folder, 'posts'))],
     });
+    const { rows } = await database.admin.query(`select node from wait where state = 'open' order by node`);
+    expect(rows.map(({ node }) => node)).toEqual(['ask', 'ask', 'nap']);
     await wake(bench, recording.runs);
     await bench.worker();
   }, 60_000);
