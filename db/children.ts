@@ -15,6 +15,7 @@ export type Child = {
   isOld: boolean;
   /** What it was started with. */
   given: Record<string, StoredValue>;
+  graph: unknown;
 };
 
 /** The step's child, or null; undefined: the lease is lost. Until the commit the lease stays, so that no second one is started. */
@@ -22,7 +23,7 @@ export async function childOf(tx: WorkspaceTx, step: StepKey, lease: StepLease):
   if (!(await holdsStep(tx, step, lease))) return undefined;
   const { rows } = await sql<Child>`
     select r.id, r.number, r.state, coalesce(r.ended_at < s.created_at, false) as "isOld",
-           coalesce(r.trigger -> 'event' -> 'outputs', '{}') as given
+           coalesce(r.trigger -> 'event' -> 'outputs', '{}') as given, r.graph
       from run r join strand s on s.id = ${lease.strand}
      where r.parent_run = ${step.runId} and r.parent_node = ${step.node} and r.parent_path = ${[...step.path]}::int[]`.execute(
     tx,

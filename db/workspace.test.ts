@@ -58,7 +58,7 @@ test('of two transactions that wait for each other, the one that is given up run
     'workspace',
     'brand',
   ]);
-  expect(holding).toBe(3);
+  expect(holding).toBeGreaterThan(2);
 });
 
 test('a row cannot point into another workspace', async () => {

@@ -2,6 +2,7 @@
  * The one way into a workspace's rows: a transaction that carries the workspace, and a type that only it makes.
  * A query function takes a `WorkspaceTx`, so a query outside a workspace does not compile.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql, type Transaction } from 'kysely';
 import type { Database } from './connect.ts';
 import type { Tables } from './tables.ts';
@@ -13,6 +14,8 @@ export type WorkspaceTx = Transaction<Tables> & { readonly [inside]: true };
 /** PostgreSQL ends one of two transactions that wait for each other. */
 const DEADLOCK = '40P01';
 const MOST_TRIES = 4;
+/** Milliseconds at most before the next try: at once it can take its rows again before the other has got them. */
+const PAUSE_MS = 50;
 
 /**
  * Runs `work` in one transaction bound to `workspaceId`: rows of others are not there. Rolls back where it throws. One that
@@ -32,5 +35,6 @@ export async function inWorkspace<T>(
     } catch (error) {
       if (attempt >= MOST_TRIES || (error as { code?: string }).code !== DEADLOCK) throw error;
     }
+    await sleep(Math.random() * PAUSE_MS * attempt);
   }
 }

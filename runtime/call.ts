@@ -66,26 +66,27 @@ async function lookAtChild(tx: WorkspaceTx, step: CallingStep): Promise<CallEnd 
   const { target } = step;
   const child = await childOf(tx, step.key, step.lease);
   if (child === undefined) return { kind: 'lost' };
-  const version = await versionOf(tx, step);
-  if ('code' in version) return { kind: 'failed', error: version };
   const sleep = async ({ id, number }: { id: string; number: number }): Promise<CallEnd | 'again'> => {
     const why = `Waits for run ${number} of ${target.name}.`;
     return (await awaitChild(tx, step.key, step.lease, { id, why })) ? { kind: 'asleep' } : 'again';
   };
   if (child === null) {
-    const begun = await begin(tx, step, version);
+    const begun = await begin(tx, step);
     return 'code' in begun ? { kind: 'failed', error: begun } : sleep(begun);
   }
-  if (!isSame(child.given, step.given)) {
-    await giveAgain(tx, { runId: child.id, node: version.ends.called }, step.given, RULES);
+  // it goes by its own graph, whatever has become of the pipeline since
+  const graph = Graph.parse(child.graph);
+  const ends = interfaceOf(graph, resolveNodes(graph, step.catalogue.manifests));
+  if (!isSame(child.given, step.given) && ends) {
+    await giveAgain(tx, { runId: child.id, node: ends.called }, step.given, RULES);
     return sleep(child);
   }
   if (child.state === 'running') return sleep(child);
   if (child.state === 'succeeded' || child.state === 'stopped') {
-    return { kind: 'returned', outputs: await returnedBy(tx, child.id, version.ends.returns), run: child.number };
+    return { kind: 'returned', outputs: await returnedBy(tx, child.id, ends?.returns ?? null), run: child.number };
   }
   if (child.isOld && (await retrySteps(tx, { runId: child.id }, RULES)).ok) return sleep(child);
-  return { kind: 'failed', error: await failureOf(tx, step, child, version.graph) };
+  return { kind: 'failed', error: await failureOf(tx, step, child, graph) };
 }
 
 type Version = { graph: Graph; ends: Interface };
@@ -103,11 +104,11 @@ async function versionOf(tx: WorkspaceTx, { target, catalogue }: CallingStep): P
     : refusal('CALL_CHANGED', `Version ${target.version} of ${target.name} takes or gives something else.`, CHOOSE);
 }
 
-async function begin(
-  tx: WorkspaceTx,
-  { target, catalogue, key, given }: CallingStep,
-  { graph, ends }: Version,
-): Promise<{ id: string; number: number } | ErrorJson> {
+async function begin(tx: WorkspaceTx, step: CallingStep): Promise<{ id: string; number: number } | ErrorJson> {
+  const { target, catalogue, key, given } = step;
+  const version = await versionOf(tx, step);
+  if ('code' in version) return version;
+  const { graph, ends } = version;
   const callers = await callersOf(tx, key.runId);
   if (callers.includes(target.pipelineId)) {
     return refusal(

@@ -19,9 +19,8 @@ import { inWorkspace } from '../db/workspace.ts';
 import { EMPTY_GRAPH, Graph, Pin } from '../runtime/graph/graph.ts';
 import { applyAll, Operation, OperationRefused, rebaseAll } from '../runtime/graph/operations.ts';
 import { withoutPins } from '../runtime/graph/pins.ts';
-import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { problems } from '../runtime/graph/validate.ts';
-import { Callable, callables, unkeptCalls } from './calls.ts';
+import { Callable, callables, lookAtCalls } from './calls.ts';
 import { checkPins, makePin, PinSource } from './pins.ts';
 import { notFound, Problem } from './problem.ts';
 import { manifestsOf } from './run-start.ts';
@@ -291,8 +290,7 @@ export const pipelines = router({
           });
         }
         const manifests = await manifestsOf(ctx.services);
-        const own = { pipelineId: input.pipelineId, graph, manifests: resolveNodes(graph, manifests) };
-        const unkept = await unkeptCalls(tx, manifests, own);
+        const { problems: unkept } = await lookAtCalls(tx, manifests, { pipelineId: input.pipelineId, graph });
         if (unkept.length > 0) {
           throw new Problem('PRECONDITION_FAILED', 'PIPELINE_NOT_READY', unkept[0]!.message, {
             hint: unkept[0]!.hint,

@@ -20,7 +20,7 @@ import type { Plan } from '../runtime/graph/plan.ts';
 import { prepareRun } from '../runtime/graph/prepare.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
 import { type RunTrigger, sampleFor, triggersOf } from '../runtime/graph/triggers.ts';
-import { sendingCalls, unkeptCalls } from './calls.ts';
+import { lookAtCalls } from './calls.ts';
 import type { Services } from './deps.ts';
 import { assetsIn, countsOf, type Foreseen, foresee, type Outcome } from './foresee.ts';
 import { notFound, Problem } from './problem.ts';
@@ -149,9 +149,8 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
   });
   if (!prepared.ok) throw notReady(prepared.problems);
   const { graph, plan, afresh } = prepared;
-  const own = { pipelineId: pipeline.id, graph, manifests: resolveNodes(graph, manifests) };
-  const unkept = await unkeptCalls(tx, manifests, own);
-  if (unkept.length > 0) throw notReady(unkept);
+  const calls = await lookAtCalls(tx, manifests, { pipelineId: pipeline.id, graph });
+  if (calls.problems.length > 0) throw notReady(calls.problems);
   await requirePinned(tx, plan);
   const pins = Object.fromEntries(
     [...new Set(graph.nodes.map((node) => node.type))].map((type) => {
@@ -161,9 +160,8 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
   );
   const part = new Set(input.only === undefined ? afresh : [input.only]);
   const carried = input.carryOver ? await carry(tx, { graph, plan, pins }, part, input) : null;
-  const called = await sendingCalls(tx, manifests, graph);
   const sends = ({ id, type }: { id: string; type: string }) =>
-    called.has(id) || types.get(type)?.manifest.effect === 'writes-external';
+    calls.sending.has(id) || types.get(type)?.manifest.effect === 'writes-external';
   if (!input.dryRun) {
     const own = [...part, ...(carried?.over.nodes ?? []), ...plan.order.filter((id) => plan.nodes[id]!.pinned)];
     refuseToSendAgain(graph, new Set(own), sends, input);

@@ -128,18 +128,10 @@ async function nodeIn(
     around: { run: (await runFacts(tx, runId))!, nameOf: nameIn(graph) },
     childAt: (path) => {
       const found = children.find((child) => child.path.join() === path.join());
-      return found ? linkedTo(found) : null;
+      return found ?? null;
     },
   };
 }
-
-const linkedTo = ({ runId, number, pipelineId, pipelineName, state }: NonNullable<StepView['child']>) => ({
-  runId,
-  number,
-  pipelineId,
-  pipelineName,
-  state,
-});
 
 function discreetly(step: StepView, told: Awaited<ReturnType<typeof discretion>>): StepView {
   return {

@@ -315,6 +315,17 @@ test('a pipeline that was removed, or takes something else than was drawn, is no
   }
 });
 
+test('a called run that goes on is taken to its end, though its pipeline is removed meanwhile', async () => {
+  const { call, pipelineId } = await published('Short lived', napping(0.01));
+  const id = await bench.start(caller(call, 'late'));
+  await untilCalled(id);
+  await bench.inside((tx) =>
+    tx.updateTable('pipeline').set({ removed_at: new Date() }).where('id', '=', pipelineId).execute(),
+  );
+  expect((await bench.ended(id)).run.state).toBe('succeeded');
+  expect(await bench.value(id, 'after', 'text')).toBe('late?');
+});
+
 test('a pipeline of another workspace cannot be called', async () => {
   const { call } = await published('Ours', louder());
   const other = await bench.database.workspace();
