@@ -376,6 +376,21 @@ export type Tables = {
     base_url: OrNull<string>;
     updated_at: Instant;
   };
+  bucket: {
+    workspace_id: OrNull<string>;
+    connection: string;
+    per_minute: OrNull<number>;
+    full_at: Instant;
+    used_at: Instant;
+    held_until: Instant;
+  };
+  bucket_turn: {
+    workspace_id: Generated<string>;
+    run_id: string;
+    connection: string;
+    holder: string;
+    at: Instant;
+  };
   audit: {
     workspace_id: Generated<string>;
     number: number;

@@ -314,6 +314,17 @@ export const HttpGrant = z.strictObject({
   host: z.string().max(253).optional(),
   path: z.string().max(300),
   why: z.string().max(200),
+  /**
+   * What the other side takes at most: `requests` in any `seconds`, of one workspace or connection, in all runs and workers
+   * together. Grants of a host with the same `name` count together.
+   */
+  limit: z
+    .strictObject({
+      requests: z.number().int().min(1).max(1_000_000),
+      seconds: z.number().int().min(1).max(86_400),
+      name: z.string().max(40).optional(),
+    })
+    .optional(),
 });
 export type HttpGrant = z.infer<typeof HttpGrant>;
 

@@ -28,12 +28,16 @@ import { inWorkspace } from '../db/workspace.ts';
 import { type HttpReply, type HttpRequest, type WaitAnswer, WaitRequest } from '../nodes/contract.ts';
 import { type Capability, CapabilityError, leaseLost, type Method, type StepScope } from './capabilities/capability.ts';
 import type { Faults } from './faults.ts';
+import type { Turns } from './turns.ts';
 
 export type Entry = 'run' | 'simulate' | 'lookup';
 export type Call = { capability: string; method: string; args: unknown };
 
 /** A host of ours behind which a capability answers requests and effects instead of the network. */
 export type InternalHost = { host: string; handle(scope: StepScope, request: HttpRequest): Promise<HttpReply> };
+
+/** Carries a call out; `holder` is its name within the step. */
+type Act = (holder: string) => Promise<unknown>;
 
 export type EffectSender = (
   scope: StepScope,
@@ -64,6 +68,8 @@ export function createBroker(
     effect: EffectSender;
     wait: (name: string, request: WaitRequest) => Promise<WaitAnswer>;
     isLive: () => boolean;
+    /** Turns at connections, by the name of the call that takes them. */
+    turns: (holder: string) => Turns;
   },
 ) {
   const { scope } = step;
@@ -90,15 +96,18 @@ export function createBroker(
     }
     const input = parse(method.input, call.args, `${call.capability}.${call.method}`);
     requireReading(call, input);
-    const act = () => (isInternal(call, input) ? handle(input as HttpRequest) : method.act(scope, input));
+    const act: Act = (holder) => {
+      const at = { ...scope, turns: step.turns(holder) };
+      return isInternal(call, input) ? handle(input as HttpRequest) : method.act(at, input);
+    };
     switch (method.record) {
       case 'pass':
-        return act();
+        return act(`${call.capability}.${call.method}`);
       case 'memo':
         return memoised(call, input, method, act);
       case 'journal':
         // a look-up asks what is there now, never what an earlier one saw
-        return step.entry === 'run' ? journaled(call, input, act) : act();
+        return step.entry === 'run' ? journaled(call, input, act) : act(`${step.entry} ${digestOf(input)}`);
       default:
         return method.record satisfies never;
     }
@@ -125,7 +134,7 @@ export function createBroker(
   }
   const handle = (request: HttpRequest) => options.internalHosts.get(request.host ?? '')!.handle(scope, request);
 
-  async function memoised(call: Call, input: unknown, method: Method, act: () => Promise<unknown>): Promise<unknown> {
+  async function memoised(call: Call, input: unknown, method: Method, act: Act): Promise<unknown> {
     const key = digestOf({
       call: `${call.capability}.${call.method}`,
       input,
@@ -141,7 +150,7 @@ export function createBroker(
       if (shared !== undefined) return shared;
     }
     await options.faults.at('call.asked', scope.nodeId);
-    const work = act();
+    const work = act(`memo ${key}`);
     running.set(place, work);
     try {
       const reply = (await work) ?? null;
@@ -154,7 +163,7 @@ export function createBroker(
     }
   }
 
-  async function journaled(call: Call, input: unknown, act: () => Promise<unknown>): Promise<unknown> {
+  async function journaled(call: Call, input: unknown, act: Act): Promise<unknown> {
     const requestDigest = digestOf({ call: `${call.capability}.${call.method}`, input });
     const occurrence = seen.get(requestDigest) ?? 0;
     seen.set(requestDigest, occurrence + 1);
@@ -173,7 +182,7 @@ export function createBroker(
     }
     if (!(await inside((tx) => openCall(tx, step.key, step.lease, { key, requestDigest })))) throw leaseLost();
     await options.faults.at('call.asked', scope.nodeId);
-    const reply = (await act()) ?? null;
+    const reply = (await act(key)) ?? null;
     await options.faults.at('call.acted', scope.nodeId);
     if (isFinal(call, reply)) await inside((tx) => journalReply(tx, step.key, { key, reply }));
     await options.faults.at('call.recorded', scope.nodeId);

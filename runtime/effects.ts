@@ -29,6 +29,8 @@ const FIRST_CHECK_MS = 5_000;
 export type EffectsOptions = {
   db: Database;
   faults: Faults;
+  /** Waits for its turn at the other side, or puts the step to sleep until it comes. */
+  turn(scope: StepScope, request: HttpRequest, holder: string): Promise<void>;
   /** Sends once; throws where no answer came. */
   send(scope: StepScope, request: HttpRequest): Promise<HttpReply>;
   /** Runs the plugin's own look-up with reading rights. */
@@ -96,6 +98,7 @@ export async function performEffect(
       }
       case 'unknown': {
         await untilSettled();
+        await options.turn(scope, effect.request as HttpRequest, `lookup ${name}`);
         const found = await options.lookup({
           name,
           request: effect.request as HttpRequest,
@@ -128,6 +131,7 @@ export async function performEffect(
     }
 
     await options.faults.at('effect.intended', scope.nodeId);
+    await options.turn(scope, request, `effect ${name}`);
     const deadline = performance.now() + SEND_WITHIN_MS;
     await inside((tx) =>
       beginSending(tx, effect.id, { token: step.token, withinMs: SEND_WITHIN_MS, request, contentDigest }),

@@ -23,6 +23,7 @@ import { type AssetStore, assetStore, localObjects, type Objects } from './asset
 import { factsOf } from './capabilities/assets.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
 import { listenToQueue } from './queue.ts';
+import { NO_TURNS } from './turns.ts';
 
 export type ErrandsOptions = {
   url: string;
@@ -198,6 +199,7 @@ function scopeOf(workspaceId: string, assets: AssetStore, signal: AbortSignal): 
     brand: NO_BRAND,
     assets,
     signal,
+    turns: NO_TURNS,
     progress: nothing,
     log: nothing,
   };

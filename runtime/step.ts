@@ -32,7 +32,7 @@ import type { AssetStore } from './assets.ts';
 import { createBroker, type Entry, type InternalHost } from './broker.ts';
 import { callPipeline } from './call.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
-import { sendHttp } from './capabilities/http.ts';
+import { sendHttp, takeHttpTurn } from './capabilities/http.ts';
 import type { Catalogue, Plugin } from './catalogue.ts';
 import { withoutTypes } from './code.ts';
 import { performEffect } from './effects.ts';
@@ -66,6 +66,7 @@ import { declaredKit, reuseKey } from './reuse.ts';
 import type { Json, Sandbox, SandboxResult, SandboxRun } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
 import type { Tally } from './tally.ts';
+import { NO_TURNS, turnsOf } from './turns.ts';
 import type { Values } from './values.ts';
 import { waitFor } from './waits.ts';
 
@@ -478,7 +479,7 @@ class StrandWork {
   /** Who would do the work: a result of another ffmpeg or model is not the same result. */
   async #engines(manifest: ManifestJson, path: number[]): Promise<Record<string, string>> {
     const engines: Record<string, string> = {};
-    const scope = this.#scope(manifest, path, this.#hold.signal, () => {});
+    const scope = this.#scope(manifest, path, { signal: this.#hold.signal, progress: () => {}, turns: NO_TURNS });
     for (const capability of this.#host.capabilities.values()) {
       for (const [name, method] of Object.entries(capability.methods)) {
         if (!method.engine || !capability.declared(manifest, name)) continue;
@@ -1068,7 +1069,6 @@ class StrandWork {
       highest = Math.max(highest, Math.min(1, fraction));
       this.#hold.progress(highest, note ?? null);
     };
-    const scope = this.#scope(manifest, item.path, signal, progress);
     const key = { runId: run.id, node: this.#node.id, path: item.path };
     const { strand: held, token } = this.#lease;
     const lease = { strand: held, token };
@@ -1077,6 +1077,20 @@ class StrandWork {
       paused.why = why;
       abort.abort();
     };
+    const { workspaceId } = run;
+    const turns = turnsOf({
+      db: this.#host.db,
+      workspaceId,
+      runId: run.id,
+      signal,
+      pause: (afterMs, why) => pause({ afterMs }, why),
+    });
+    // a look-up was given its turn as a whole, before it began
+    const ofItem = (holder: string) =>
+      entry === 'lookup'
+        ? { ...turns(holder), take: NO_TURNS.take }
+        : turns(`${stepKey(this.#node.id, item.path)} ${holder}`);
+    const scope = this.#scope(manifest, item.path, { signal, progress, turns: ofItem('step') });
     const broker = createBroker(this.#host, {
       scope,
       entry,
@@ -1084,6 +1098,7 @@ class StrandWork {
       lease,
       nonce: run.nonce,
       isLive: this.#hold.isLive,
+      turns: ofItem,
       effect: (at, name, request, isLive) =>
         performEffect(
           {
@@ -1093,6 +1108,10 @@ class StrandWork {
               const internal = this.#host.internalHosts.get(wanted.host ?? '');
               return internal ? internal.handle(sender, wanted) : sendHttp(sender, wanted, this.#host.fetcher);
             },
+            turn: (asker, wanted, holder) =>
+              this.#host.internalHosts.has(wanted.host ?? '')
+                ? Promise.resolve()
+                : takeHttpTurn({ ...asker, turns: ofItem(holder) }, wanted),
             lookup: (effect) => this.#lookup(plugin, item, effect),
             pause: (afterMs, why) => pause({ afterMs }, why),
           },
@@ -1158,12 +1177,7 @@ class StrandWork {
       : { state: 'unknown', why: 'The look-up gave no clear answer.' };
   }
 
-  #scope(
-    manifest: ManifestJson,
-    path: number[],
-    signal: AbortSignal,
-    progress: (fraction: number, note?: string) => void,
-  ): StepScope {
+  #scope(manifest: ManifestJson, path: number[], lent: Pick<StepScope, 'signal' | 'progress' | 'turns'>): StepScope {
     const { run, strand } = this.#claimed;
     return {
       workspaceId: run.workspaceId,
@@ -1177,8 +1191,7 @@ class StrandWork {
       manifest,
       brand: declaredKit(manifest, this.#run.kit),
       assets: this.#stores.assets,
-      signal,
-      progress,
+      ...lent,
       log: (line) => this.#say(path, line),
     };
   }

@@ -4,6 +4,7 @@ import { audit, listKeys, removeKey, setKey } from '../db/accounts.ts';
 import { assetFacts, listAssets, removeAsset } from '../db/assets.ts';
 import { serverVersion } from '../db/connect.ts';
 import { livingWorkers } from '../db/ledger.ts';
+import { listBuckets, SERVICE_LIMITS, setRate } from '../db/turns.ts';
 import { Asset, ManifestJson } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
 import { seal } from '../runtime/seal.ts';
@@ -101,14 +102,39 @@ const keyPlace = (workspace: string, name: string) => ({ row: `service_key/${nam
 
 export const settings = router({
   keys: memberProcedure('admin')
-    .output(z.array(z.object({ name: ServiceName, present: z.boolean(), baseUrl: z.string().nullable() })))
-    .query(async ({ ctx }) => {
-      const rows = await ctx.inWorkspace((tx) => listKeys(tx));
-      return ServiceName.options.map((name) => {
-        const row = rows.find((each) => each.name === name);
-        return { name, present: row !== undefined, baseUrl: row?.baseUrl ?? null };
-      });
-    }),
+    .output(
+      z.array(
+        z.object({
+          name: ServiceName,
+          present: z.boolean(),
+          baseUrl: z.string().nullable(),
+          /** A person's own limit of requests; null: the usual one, and null there: none, as for a server of one's own. */
+          perMinute: z.number().nullable(),
+          usualPerMinute: z.number().nullable(),
+          /** The service asked to be left alone until then. */
+          heldUntil: z.string().nullable(),
+        }),
+      ),
+    )
+    .query(({ ctx }) =>
+      ctx.inWorkspace(async (tx) => {
+        const rows = await listKeys(tx);
+        const buckets = await listBuckets(tx);
+        return ServiceName.options.map((name) => {
+          const row = rows.find((each) => each.name === name);
+          const bucket = buckets.find(({ connection }) => connection === name);
+          const { requests, seconds } = SERVICE_LIMITS[name];
+          return {
+            name,
+            present: row !== undefined,
+            baseUrl: row?.baseUrl ?? null,
+            perMinute: bucket?.perMinute ?? null,
+            usualPerMinute: row?.baseUrl ? null : (requests * 60) / seconds,
+            heldUntil: bucket?.heldUntil ?? null,
+          };
+        });
+      }),
+    ),
 
   /** Sealed before it is stored; never shown again. */
   setKey: memberProcedure('admin')
@@ -128,6 +154,18 @@ export const settings = router({
         const sealed = seal(ctx.services.sealKey, input.value, keyPlace(input.workspaceId, input.name));
         await setKey(tx, { name: input.name, sealed, baseUrl: input.baseUrl ?? null });
         await audit(tx, ctx.member.userId, 'key.set', { name: input.name });
+        return {};
+      }),
+    ),
+
+  /** How often the service is asked, by all workers together; null: the usual. What was held back is asked again at once. */
+  setRate: memberProcedure('admin')
+    .input(z.object({ name: ServiceName, perMinute: z.number().int().min(1).max(100_000).nullable() }))
+    .output(z.object({}))
+    .mutation(({ ctx, input: { name, perMinute } }) =>
+      ctx.inWorkspace(async (tx) => {
+        await setRate(tx, name, perMinute);
+        await audit(tx, ctx.member.userId, 'rate.set', { name, perMinute });
         return {};
       }),
     ),

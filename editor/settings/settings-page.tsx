@@ -13,9 +13,10 @@ import { Confirm, Dialog, FormDialog } from '../ui/dialog.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
 import { Field, Input, Select } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
-import { Badge, Loading, Skeleton } from '../ui/parts.tsx';
+import { Loading, Skeleton } from '../ui/parts.tsx';
 import { toast } from '../ui/toast.tsx';
 import { EngineList } from './engine-list.tsx';
+import { Keys } from './keys.tsx';
 
 export function SettingsPage() {
   const { workspaceId } = useParams({ strict: false }) as { workspaceId: string };
@@ -117,160 +118,6 @@ function WorkspaceName({ workspaceId }: { workspaceId: string }) {
         Rename
       </Button>
     </form>
-  );
-}
-
-type Key = Outputs['settings']['keys'][number];
-const SERVICES: Record<Key['name'], { label: string; help: string; base: boolean }> = {
-  openai: {
-    label: 'OpenAI, or a server that speaks its language',
-    help: 'Transcribes, and writes titles and summaries. Sound and text go to the address below.',
-    base: true,
-  },
-  assemblyai: {
-    label: 'AssemblyAI',
-    help: 'Transcribes and tells speakers apart. The sound goes to AssemblyAI.',
-    base: false,
-  },
-};
-
-function Keys({ workspaceId }: { workspaceId: string }) {
-  const cache = useQueryClient();
-  const [setting, setSetting] = useState<Key | null>(null);
-  const [leaving, setLeaving] = useState<Key | null>(null);
-  const found = useQuery({
-    queryKey: ['keys', workspaceId],
-    queryFn: () => client.settings.keys.query({ workspaceId }),
-  });
-  const refresh = async () => {
-    await cache.invalidateQueries({ queryKey: ['keys', workspaceId] });
-    await cache.invalidateQueries({ queryKey: ['engines', workspaceId] });
-  };
-  const remove = useMutation({
-    mutationFn: (key: Key) => client.settings.removeKey.mutate({ workspaceId, name: key.name }),
-    onSuccess: refresh,
-    onError: sayProblem,
-  });
-  if (found.error) return <ErrorOf error={found.error} onRetry={() => found.refetch()} />;
-  if (!found.data)
-    return (
-      <Loading>
-        <Skeleton height={104} />
-      </Loading>
-    );
-  return (
-    <>
-      <ul className="card rows">
-        {found.data.map((key) => (
-          <li key={key.name} className="flex-wrap">
-            <Icon name="key-round" className="text-muted" />
-            <div className="grow min-w-52">
-              <div className="font-[550]">{SERVICES[key.name].label}</div>
-              <div className="t-12 muted">
-                {SERVICES[key.name].help}
-                {key.baseUrl && (
-                  <>
-                    {' '}
-                    Address: <span className="mono">{key.baseUrl}</span>
-                  </>
-                )}
-              </div>
-            </div>
-            <Badge tone={key.present ? 'ok' : 'plain'}>{key.present ? 'Set' : 'Not set'}</Badge>
-            <Button size="sm" onClick={() => setSetting(key)}>
-              {key.present ? 'Replace' : 'Set key'}
-            </Button>
-            {key.present && (
-              <Button size="sm" look="quiet" onClick={() => setLeaving(key)}>
-                Remove
-              </Button>
-            )}
-          </li>
-        ))}
-      </ul>
-      {setting && (
-        <SetKey
-          workspaceId={workspaceId}
-          service={setting}
-          onClose={() => setSetting(null)}
-          onDone={async () => {
-            await refresh();
-            setSetting(null);
-            toast({ title: 'Key stored', tone: 'success' });
-          }}
-        />
-      )}
-      <Confirm
-        open={leaving !== null}
-        onClose={() => setLeaving(null)}
-        title={`Remove the key of ${leaving ? SERVICES[leaving.name].label : 'this service'}?`}
-        lead="Runs that need it stop with a sentence that says so."
-        act="Remove key"
-        danger={true}
-        onAct={() => leaving && remove.mutateAsync(leaving).catch(() => {})}
-      />
-    </>
-  );
-}
-
-type SetKeyProps = { workspaceId: string; service: Key; onClose: () => void; onDone: () => void };
-
-function SetKey({ workspaceId, service, onClose, onDone }: SetKeyProps) {
-  const { label, base } = SERVICES[service.name];
-  const [value, setValue] = useState('');
-  const [baseUrl, setBaseUrl] = useState(service.baseUrl ?? '');
-  const store = useMutation({
-    mutationFn: () =>
-      client.settings.setKey.mutate({
-        workspaceId,
-        name: service.name,
-        value: value.trim(),
-        ...(base && baseUrl.trim() !== '' ? { baseUrl: baseUrl.trim() } : {}),
-      }),
-    onSuccess: onDone,
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (value.trim() !== '') store.mutate();
-  };
-  return (
-    <FormDialog
-      open={true}
-      onClose={onClose}
-      title={`Key of ${label}`}
-      act="Store key"
-      busy={store.isPending}
-      ready={value.trim() !== ''}
-      error={store.error}
-      onSubmit={submit}
-    >
-      <Field label="Key" help="Stored sealed. It cannot be read again, only replaced.">
-        {({ id, describedBy }) => (
-          <Input
-            id={id}
-            aria-describedby={describedBy}
-            type="password"
-            autoComplete="off"
-            value={value}
-            onChange={(event) => setValue(event.target.value)}
-          />
-        )}
-      </Field>
-      {base && (
-        <Field label="Address" help="Only for another server, a local one included. Empty: OpenAI's own.">
-          {({ id, describedBy }) => (
-            <Input
-              id={id}
-              aria-describedby={describedBy}
-              type="url"
-              placeholder="https://api.openai.com/v1"
-              value={baseUrl}
-              onChange={(event) => setBaseUrl(event.target.value)}
-            />
-          )}
-        </Field>
-      )}
-    </FormDialog>
   );
 }
 

@@ -8,6 +8,7 @@
 import type * as z from 'zod';
 import type { BrandKit, ErrorJson, ManifestJson } from '../../nodes/contract.ts';
 import type { AssetStore } from '../assets.ts';
+import type { Turns } from '../turns.ts';
 
 /** Everything a capability may know about the step that asks. */
 export type StepScope = {
@@ -26,6 +27,8 @@ export type StepScope = {
   assets: AssetStore;
   /** Aborted on cancel, time-out, lost lease and shutdown. */
   signal: AbortSignal;
+  /** Each request to another side takes its turn first. */
+  turns: Turns;
   /** `fraction` in [0, 1]. */
   progress(fraction: number, note?: string): void;
   log(message: string): void;

@@ -44,7 +44,10 @@ export function httpCapability(options: { fetcher: Fetcher }): Capability {
       request: method({
         input: HttpRequestSchema,
         record: 'journal',
-        act: (scope, request) => sendHttp(scope, request, options.fetcher),
+        async act(scope, request) {
+          await takeHttpTurn(scope, request);
+          return sendHttp(scope, request, options.fetcher);
+        },
       }),
     },
   };
@@ -67,6 +70,18 @@ export function grantFor(
   });
 }
 
+/** Waits for its turn at the other side; what was not declared is refused when it is sent. */
+export async function takeHttpTurn(scope: StepScope, request: HttpRequest): Promise<void> {
+  const { host } = request;
+  const grant = grantFor(scope.manifest, request);
+  if (!host || !grant) return;
+  await scope.turns.take({ ...placeOf(host, grant), label: host }, grant.limit ?? null);
+}
+
+const placeOf = (host: string, { limit }: HttpGrant) => ({
+  name: [host.toLowerCase(), limit?.name].filter(Boolean).join(' '),
+});
+
 /** Checks the grant, sends, and reads the answer. A status is an answer, not an error. */
 export async function sendHttp(scope: StepScope, request: HttpRequest, fetcher: Fetcher): Promise<HttpReply> {
   if (!request.path.startsWith('/') || /[?#\\\s]|(^|\/)\.{1,2}(\/|$)|%2e|%2f|%5c/i.test(request.path)) {
@@ -78,7 +93,8 @@ export async function sendHttp(scope: StepScope, request: HttpRequest, fetcher: 
       },
     );
   }
-  if (!grantFor(scope.manifest, request)) {
+  const grant = grantFor(scope.manifest, request);
+  if (!grant) {
     throw new CapabilityError(
       'HTTP_NOT_DECLARED',
       `${scope.manifest.id} has not declared ${request.method} ${request.host ?? 'its connection'}${request.path}.`,
@@ -113,6 +129,7 @@ export async function sendHttp(scope: StepScope, request: HttpRequest, fetcher: 
       maxBytes: REPLY_BYTES,
       maxRedirects: request.method === 'GET' || request.method === 'HEAD' ? 5 : 0,
     });
+    await scope.turns.heard(placeOf(request.host, grant), reply.status, reply.headers);
     const text = await reply.text();
     const shown = Object.fromEntries([...reply.headers].filter(([name]) => !HIDDEN_REPLY_HEADERS.test(name)));
     return { status: reply.status, headers: shown, body: parsed(text, reply.headers.get('content-type')) };

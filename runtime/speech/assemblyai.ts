@@ -10,6 +10,7 @@ import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { FileService, type SubmitParams, type TranscriptParams, TranscriptService } from 'assemblyai';
+import { SERVICE_LIMITS } from '../../db/turns.ts';
 import type { Transcript } from '../../nodes/contract.ts';
 import { CapabilityError, type StepScope } from '../capabilities/capability.ts';
 import type { Fetcher } from '../fetch.ts';
@@ -35,6 +36,8 @@ export function assemblyAi(
 ) {
   const params = { apiKey: keys.key, baseUrl: (keys.baseUrl ?? ASSEMBLYAI_HOST).replace(/\/$/, '') };
 
+  const connection = { name: 'assemblyai', shared: keys.shared ?? false, label: NAME };
+
   async function send(
     scope: StepScope,
     input: string,
@@ -42,6 +45,7 @@ export function assemblyAi(
     sdkHeaders: Record<string, string>,
   ): Promise<Response> {
     const url = input.startsWith('http') ? input : params.baseUrl + input;
+    await scope.turns.take(connection, SERVICE_LIMITS.assemblyai);
     try {
       const reply = await fetcher.asFetch({ timeoutMs: UPLOAD_MS })(url, {
         ...init,
@@ -49,6 +53,7 @@ export function assemblyAi(
         signal: scope.signal,
       });
       if (reply.status < 400) return reply;
+      await scope.turns.heard(connection, reply.status, reply.headers);
       const text = await reply.text();
       throw serviceError(NAME, reply.status, messageIn(text), { headers: reply.headers });
     } catch (error) {

@@ -17,8 +17,10 @@ export function keysFromEnvironment(environment: Record<string, string | undefin
   const { OPENAI_API_KEY, OPENAI_BASE_URL, ASSEMBLYAI_API_KEY, ASSEMBLYAI_BASE_URL } = environment;
   const based = (baseUrl: string | undefined) => (baseUrl ? { baseUrl } : {});
   return {
-    ...(OPENAI_API_KEY ? { openai: { key: OPENAI_API_KEY, ...based(OPENAI_BASE_URL) } } : {}),
-    ...(ASSEMBLYAI_API_KEY ? { assemblyai: { key: ASSEMBLYAI_API_KEY, ...based(ASSEMBLYAI_BASE_URL) } } : {}),
+    ...(OPENAI_API_KEY ? { openai: { key: OPENAI_API_KEY, shared: true, ...based(OPENAI_BASE_URL) } } : {}),
+    ...(ASSEMBLYAI_API_KEY
+      ? { assemblyai: { key: ASSEMBLYAI_API_KEY, shared: true, ...based(ASSEMBLYAI_BASE_URL) } }
+      : {}),
   };
 }
 

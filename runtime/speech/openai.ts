@@ -10,6 +10,7 @@
  */
 import { createReadStream } from 'node:fs';
 import OpenAI, { APIConnectionError, APIError } from 'openai';
+import { SERVICE_LIMITS } from '../../db/turns.ts';
 import type { Transcript } from '../../nodes/contract.ts';
 import { CapabilityError, type StepScope } from '../capabilities/capability.ts';
 import type { Fetcher } from '../fetch.ts';
@@ -39,7 +40,12 @@ export function openAiService(fetcher: Fetcher, keys: NonNullable<ServiceKeys['o
     fetch: fetcher.asFetch({ timeoutMs: REQUEST_MS, idleMs: REQUEST_MS }),
   });
 
-  async function guarded<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const connection = { name: 'openai', shared: keys.shared ?? false, label };
+  // what a server of one's own takes is known to its owner only
+  const limit = own ? null : SERVICE_LIMITS.openai;
+
+  async function guarded<T>(work: () => Promise<T>, { turns, signal }: StepScope): Promise<T> {
+    await turns.take(connection, limit);
     try {
       return await work();
     } catch (error) {
@@ -47,6 +53,7 @@ export function openAiService(fetcher: Fetcher, keys: NonNullable<ServiceKeys['o
       const lost = fetchErrorIn(error);
       if (lost) throw unreachable(label, lost);
       if (error instanceof APIError && error.status !== undefined) {
+        await turns.heard(connection, error.status, error.headers ?? new Headers());
         throw serviceError(label, error.status, error.message, { code: error.code, headers: error.headers });
       }
       if (error instanceof APIConnectionError || error instanceof SyntaxError) {
@@ -80,7 +87,7 @@ export function openAiService(fetcher: Fetcher, keys: NonNullable<ServiceKeys['o
             },
             { signal: scope.signal },
           ),
-        scope.signal,
+        scope,
       );
       return toTranscript(reply as unknown as VerboseReply, { label, model, ...order });
     },
@@ -107,7 +114,7 @@ export function openAiService(fetcher: Fetcher, keys: NonNullable<ServiceKeys['o
             },
             { signal: scope.signal },
           ),
-        scope.signal,
+        scope,
       );
       const choice = reply.choices?.[0];
       if (choice?.message.refusal || choice?.finish_reason === 'content_filter') {

@@ -12,12 +12,15 @@ export type ServiceKeys = {
     key: string;
     /** Of any compatible server; with its version, as in https://api.openai.com/v1 */
     baseUrl?: string;
+    /** The installation's: its requests are counted for all workspaces together. */
+    shared?: boolean;
     speechModel?: string;
     chatModel?: string;
   };
   assemblyai?: {
     key: string;
     baseUrl?: string;
+    shared?: boolean;
     /** Leaves the sound and the transcript with the service. They are erased where absent. */
     keepAtService?: boolean;
   };

@@ -69,6 +69,8 @@ export type BenchOptions = {
   capabilities?: Capability[];
   internalHosts?: InternalHost[];
   faults?: Faults;
+  /** Where requests to these origins go. */
+  egress?: ReadonlyMap<string, string>;
   /** The lanes the worker takes. */
   tags?: string[];
   /** How many strands of a lane it carries at one time. */
@@ -118,7 +120,7 @@ export async function openBench(options: BenchOptions = {}) {
     ? { workspaceId: options.at.workspaceId, brandId: options.at.brandId }
     : await database.workspace();
   const workers: Worker[] = [];
-  const fetcher = createFetcher();
+  const fetcher = createFetcher(options.egress ? { egress: options.egress } : {});
 
   const inside = <T>(work: (tx: WorkspaceTx) => Promise<T>) => inWorkspace(database.db('app'), home.workspaceId, work);
 

@@ -1,174 +1,216 @@
-/** Who is next: brands take turns, priorities within a brand, sleepers that nobody looks at, runs that wait for runs. */
+/** How often a connection is asked, counted on the wire: workers together, services that ask to wait, promised turns. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { createLedger, type Ledger } from '../../db/ledger.ts';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { cancelRun } from '../../db/runs.ts';
-import type { Limits } from '../../runtime/graph/graph.ts';
-import { TEST_KIT } from '../support/database.ts';
+import { holdBack, listBuckets, type RateLimit, setRate, takeTurn } from '../../db/turns.ts';
+import { inWorkspace } from '../../db/workspace.ts';
+import { startOpenAi } from '../../emulators/openai.ts';
+import { type Emulator, startEmulator } from '../../emulators/support.ts';
+import { aiCapability } from '../../runtime/capabilities/ai.ts';
+import type { CapabilityError } from '../../runtime/capabilities/capability.ts';
+import { createFetcher } from '../../runtime/fetch.ts';
+import { turnsOf } from '../../runtime/turns.ts';
+import { localScope } from '../speech/scope.ts';
 import { type Bench, graphOf, openBench } from './bench.ts';
 
+/** What the test node declares. */
+const LIMIT = { requests: 20, seconds: 2 };
+
+let service: Emulator<object>;
 let bench: Bench;
-let ledger: Ledger;
-let worker: string;
 beforeAll(async () => {
-  bench = await openBench({ idle: true });
-  ledger = createLedger(bench.database.pool('app'));
-  worker = randomUUID();
-  const me = `insert into worker (id, lock_id, name) values ($1, nextval('worker_lock')::int, 'test')`;
-  await bench.database.pool('app').query(me, [worker]);
-});
-afterAll(() => bench.close());
-afterEach(async () => {
-  for (const each of bench.workers()) await bench.stop(each);
-  await bench.database.admin.query(`delete from strand`);
-  await bench.database.admin.query(`update run set state = 'cancelled' where state = 'running'`);
-});
-
-const ONE = graphOf(['numbers { "count": 1 }'], []);
-const brand = async () => {
-  const id = randomUUID();
-  await bench.inside((tx) =>
-    tx
-      .insertInto('brand')
-      .values({ id, name: id, slug: `b-${id}`, kit: JSON.stringify(TEST_KIT) })
-      .execute(),
-  );
-  return id;
-};
-/** Rows as if `count` steps of the run had become due long ago. */
-const queue = (runId: string, brandId: string, count: number) =>
-  bench.database.admin.query(
-    `insert into strand (workspace_id, run_id, brand_id, node, prefix, lane, fair_at)
-     select $1, $2, $3, 'numbers', array[i], 'light', now() - interval '1 hour' + i * interval '1 ms' from generate_series(1, $4) i`,
-    [bench.workspaceId, runId, brandId, count],
-  );
-const brandsOf = (claimed: { run: { brandId: string } }[]) => claimed.map(({ run }) => run.brandId);
-
-test('a brand with one step has the next turn, whatever another has waiting', async () => {
-  const busy = await bench.start(ONE);
-  await queue(busy, bench.brandId, 10_000);
-  const first = await ledger.claim('light', worker, 8, []);
-  expect(new Set(brandsOf(first))).toEqual(new Set([bench.brandId]));
-  expect(first).toHaveLength(8); // alone it has every place
-  const other = await brand();
-  await bench.start(ONE, { brandId: other });
-  expect(brandsOf(await ledger.claim('light', worker, 1, [], bench.brandId))).toEqual([other]);
-  expect(brandsOf(await ledger.claim('light', worker, 1, [], other))).toEqual([bench.brandId]);
-});
-
-test('a range of many items gives its place to another brand that comes meanwhile', async () => {
-  const busy = await openBench({ own: true, idle: true });
-  try {
-    await busy.worker({ slots: { light: 1 } });
-    const slow = JSON.stringify({ code: 'let n = 0; for (let i = 0; i < 2e7; i++) n += i % 3; return n;' });
-    const long = graphOf(['numbers {"count":64}', `work:flow.code ${slow}`], ['numbers.items > work.input']);
-    const done = (snapshot: Awaited<ReturnType<typeof busy.look>>) =>
-      snapshot.nodes.find(({ nodeId }) => nodeId === 'work')?.counts.done ?? 0;
-    const runId = await busy.start(long);
-    await busy.until(runId, (snapshot) => done(snapshot) > 0);
-    const other = randomUUID();
-    const kit = JSON.stringify(TEST_KIT);
-    await busy.inside((tx) =>
-      tx
-        .insertInto('brand')
-        .values({ id: other, name: other, slug: `b-${other}`, kit })
-        .execute(),
-    );
-    await busy.ended(await busy.start(ONE, { brandId: other }));
-    expect(done(await busy.look(runId))).toBeLessThan(64);
-    expect(done(await busy.ended(runId, 30_000))).toBe(64);
-    const steps = await busy.steps(runId, 'work');
-    expect(steps.map(({ attempt }) => attempt)).toEqual(steps.map(() => 1));
-  } finally {
-    await busy.close();
-  }
-}, 40_000);
-
-test('brands share the places of a claim, and what one does not need the others get', async () => {
-  const [small, large] = [await brand(), await brand()];
-  const [one, many] = [await bench.start(ONE, { brandId: small }), await bench.start(ONE, { brandId: large })];
-  await queue(one, small, 1);
-  await queue(many, large, 50);
-  const brands = brandsOf(await ledger.claim('light', worker, 10, [], randomUUID()));
-  expect(brands.filter((each) => each === small)).toHaveLength(2);
-  expect(brands.filter((each) => each === large)).toHaveLength(8);
-});
-
-test('within a brand the higher priority is first, then who waited longest', async () => {
-  const low = await bench.start({ ...ONE, limits: { priority: -1 } });
-  const plain = await bench.start(ONE);
-  const high = await bench.start({ ...ONE, limits: { priority: 1 } });
-  const later = await bench.start(ONE);
-  const order: string[] = [];
-  for (let turn = 0; turn < 4; turn++) order.push((await ledger.claim('light', worker, 1, []))[0]!.run.id);
-  expect(order).toEqual([high, plain, later, low]);
-});
-
-test('a sleeper is claimed when its time has come, and not before', async () => {
-  const runId = await bench.start(ONE);
-  const sleep = (until: string) =>
-    bench.database.admin.query(`update strand set state = 'waiting', not_before = ${until} where run_id = $1`, [runId]);
-  await sleep(`now() + interval '1 hour'`);
-  expect(await ledger.claim('light', worker, 5, [])).toEqual([]);
-  expect(await ledger.due()).toEqual([]);
-  await sleep(`now() - interval '1 second'`);
-  expect(await ledger.due()).toEqual([{ lane: 'light', ready: 1 }]);
-  expect(await ledger.claim('light', worker, 5, [])).toHaveLength(1);
-});
-
-const limited = (limits: Limits) => ({
-  ...graphOf(['numbers { "count": 1 }', 'shout'], ['numbers.items > shout.text']),
-  limits,
-});
-const reasonOf = async (runId: string) => (await bench.look(runId)).nodes.find(({ reason }) => reason)?.reason ?? null;
-const isHeld = async (runId: string) =>
-  /^Waits for run \d+ to end: at most 1 at a time\.$/.test((await reasonOf(runId)) ?? '');
-
-test('a run beyond the limit waits, says for what, and goes on in its order when one has ended', async () => {
-  const graph = limited({ atOnce: 1 });
-  const pipelineId = await bench.pipeline(graph);
-  const runs: string[] = [];
-  for (let count = 0; count < 3; count++) runs.push(await bench.start(graph, { pipelineId }));
-  expect(await Promise.all(runs.map(isHeld))).toEqual([false, true, true]);
+  service = await startEmulator({
+    name: 'limited',
+    realOrigin: 'https://limited.test',
+    fresh: () => ({}),
+    routes: () => [
+      { method: 'GET', path: '/things/{text}', answer: () => ({ status: 200, json: {} }) },
+      { method: 'POST', path: '/things', answer: () => ({ status: 200, json: {} }) },
+    ],
+    notFound: () => ({ status: 404, json: {} }),
+  });
+  bench = await openBench({ egress: new Map([[service.realOrigin, service.origin]]) });
   await bench.worker();
-  const ends: number[] = [];
-  for (const runId of runs) {
-    const { run } = await bench.ended(runId);
-    expect(run.state).toBe('succeeded');
-    ends.push(Date.parse(run.endedAt!));
-  }
-  expect(ends).toEqual([...ends].sort((a, b) => a - b));
-  const { rows } = await bench.database.admin.query<{ overlaps: number }>(
-    `select count(*)::int as overlaps from step a join step b on b.run_id <> a.run_id and b.began_at < a.ended_at and a.began_at < b.ended_at
-      where a.run_id = any ($1) and b.run_id = any ($1)`,
-    [runs],
+});
+afterEach(async () => {
+  service.reset();
+  await bench.inside((tx) => setRate(tx, 'limited.test', null));
+});
+afterAll(async () => {
+  await bench.close();
+  await service.close();
+});
+
+const asking = (count: number, tell = '') =>
+  graphOf(
+    [`numbers { "count": ${count}, "prefix": "${randomUUID()}-" }`, `tell ${tell}`],
+    ['numbers.items > tell.text'],
   );
-  expect(rows[0]!.overlaps).toBe(0);
+/** The most requests that came within any stretch of the limit, but for what a request may take on its way. */
+function mostAtATime(seconds = LIMIT.seconds - 0.2): number {
+  const at = service.requests.map((request) => request.at).sort((a, b) => a - b);
+  return Math.max(...at.map((from) => at.filter((each) => each >= from && each < from + seconds * 1000).length));
+}
+
+test('two workers together ask no more often than the limit, no attempt is lost by waiting, and each waits with a reason', async () => {
+  const runId = await bench.start(asking(40));
+  await bench.until(runId, ({ nodes }) => (nodes[1]?.counts.waiting ?? 0) > 3);
+  expect((await bench.steps(runId, 'tell')).map(({ reason }) => reason)).toContain(
+    "limited.test is asked 600 times a minute at most; this one's turn comes.",
+  );
+  const ended = await bench.ended(runId);
+  expect(ended.nodes[1]!.counts).toMatchObject({ total: 40, done: 40 });
+  expect((await bench.steps(runId, 'tell')).map(({ attempt }) => attempt)).toEqual(Array(40).fill(1));
+  expect(service.requests).toHaveLength(40);
+  expect(mostAtATime()).toBeLessThanOrEqual(LIMIT.requests);
+  // and the limit is made use of
+  const [first, last] = [service.requests[0]!.at, service.requests.at(-1)!.at];
+  expect(last - first).toBeLessThan(9_000);
 });
 
-test('brands are counted each for itself, unless the pipeline counts as a whole', async () => {
-  const other = await brand();
-  for (const [by, held] of [
-    ['brand', false],
-    ['pipeline', true],
-  ] as const) {
-    const graph = limited({ atOnce: 1, by });
-    const pipelineId = await bench.pipeline(graph);
-    await bench.start(graph, { pipelineId });
-    expect(await isHeld(await bench.start(graph, { pipelineId, brandId: other }))).toBe(held);
+test('what is sent takes its turn too, before anything is noted as being on its way', async () => {
+  const runId = await bench.start(asking(30, '{ "tells": true }'));
+  const states = new Set<string>();
+  const ended = await bench.until(runId, ({ run, nodes }) => {
+    if ((nodes[1]?.counts.waiting ?? 0) > 0) states.add('waiting');
+    return run.state !== 'running';
+  });
+  expect(ended.nodes[1]!.counts).toMatchObject({ done: 30 });
+  expect([...states]).toEqual(['waiting']);
+  expect(service.requests.map(({ method }) => method)).toEqual(Array(30).fill('POST'));
+  expect(new Set(service.requests.map(({ json }) => JSON.stringify(json))).size).toBe(30);
+  expect(mostAtATime()).toBeLessThanOrEqual(LIMIT.requests);
+});
+
+test('a service that asks to wait is asked by nobody until then', async () => {
+  service.faults.add({ path: '/things/*', kind: 'status', status: 429, headers: { 'retry-after': '3' } });
+  const runId = await bench.start(asking(12));
+  const ended = await bench.ended(runId);
+  expect(ended.nodes[1]!.counts).toMatchObject({ done: 12 });
+  const attempts = (await bench.steps(runId, 'tell')).map(({ attempt }) => attempt);
+  expect(attempts.filter((attempt) => attempt > 1)).toHaveLength(1);
+  const { at } = service.requests.find(({ status }) => status === 429)!;
+  const early = service.requests.filter((request) => request.at > at + 300 && request.at < at + 2_900);
+  expect(early).toEqual([]);
+});
+
+test('a limit that a person has set counts, and a cancelled run leaves the way free', async () => {
+  await bench.inside((tx) => setRate(tx, 'limited.test', 10));
+  const stuck = await bench.start(asking(30));
+  await bench.until(stuck, ({ nodes }) => (nodes[1]?.counts.waiting ?? 0) > 20);
+  expect(service.requests.length).toBeLessThanOrEqual(2);
+  await bench.inside((tx) => cancelRun(tx, stuck, 'Enough.'));
+  await bench.inside((tx) => setRate(tx, 'limited.test', null));
+  const next = await bench.ended(await bench.start(asking(2)));
+  expect(next.nodes[1]!.counts).toMatchObject({ done: 2 });
+});
+
+test('a service that says it is too much is left alone by every worker, and its turn is taken before it is asked', async () => {
+  const openai = await startOpenAi();
+  const fetcher = createFetcher({ egress: new Map([[openai.realOrigin, openai.origin]]) });
+  await using local = await localScope();
+  const runId = await bench.start(asking(1));
+  const ai = aiCapability({
+    fetcher,
+    keys: async () => ({ openai: { key: 'sk-test-1' } }),
+    models: path.join(import.meta.dirname, 'no-models-here'),
+    speech: async () => [],
+  });
+  const schema = { type: 'object', additionalProperties: false, required: [], properties: {} };
+  const order = { system: 's', prompt: 'p', name: 'n', schema };
+  const pauses: number[] = [];
+  const ask = (holder: string) => {
+    const turns = turnsOf({
+      db: bench.database.db('app'),
+      workspaceId: bench.workspaceId,
+      runId,
+      signal: new AbortController().signal,
+      pause: (afterMs) => pauses.push(afterMs),
+    })(holder);
+    return ai.methods.json!.act({ ...local, turns }, order).then(
+      () => 'answered',
+      (error: CapabilityError) => error.error.code,
+    );
+  };
+  try {
+    openai.faults.add({ path: '/v1/*', kind: 'status', status: 429, headers: { 'retry-after': '60' }, body: {} });
+    expect(await ask('first')).toBe('SERVICE_BUSY');
+    const asked = openai.requests.length;
+    expect(await ask('second')).toBe('STEP_PAUSED');
+    expect(openai.requests).toHaveLength(asked);
+    expect(pauses).toHaveLength(1);
+    expect(pauses[0]).toBeGreaterThan(55_000);
+    await bench.inside((tx) => setRate(tx, 'openai', 1));
+    expect(await ask('third')).toBe('answered');
+    expect(await ask('fourth')).toBe('STEP_PAUSED');
+    expect(openai.requests).toHaveLength(asked + 1);
+  } finally {
+    await fetcher.close();
+    await openai.close();
   }
 });
 
-test('a cancelled run makes room, and a cancelled held run is over', async () => {
-  const graph = limited({ atOnce: 1 });
-  const pipelineId = await bench.pipeline(graph);
-  const [first, second, third] = [
-    await bench.start(graph, { pipelineId }),
-    await bench.start(graph, { pipelineId }),
-    await bench.start(graph, { pipelineId }),
-  ];
-  for (const runId of [first, second]) await bench.inside((tx) => cancelRun(tx, runId, 'Enough.'));
-  expect((await bench.look(second)).run.state).toBe('cancelled');
-  expect(await ledger.letGo()).toEqual([third]);
-  expect(await isHeld(third)).toBe(false);
+describe('turns', () => {
+  let runId: string;
+  beforeAll(async () => {
+    runId = await bench.start(asking(1));
+    await bench.ended(runId);
+  });
+  const take = (connection: string, holder: string, limit: RateLimit | null, shared = false) =>
+    bench.inside((tx) => takeTurn(tx, { connection: { name: connection, shared }, runId, holder, limit }));
+
+  test('a promised turn is found by who asks for it again, and given once', async () => {
+    const limit = { requests: 60, seconds: 3 };
+    for (let i = 0; i < 6; i++) expect(await take('promise', `burst ${i}`, limit)).toMatchObject({ waitMs: 0 });
+    const promised = await take('promise', 'late', limit);
+    expect(promised.waitMs).toBeGreaterThan(0);
+    for (const deadline = Date.now() + 5_000; (await take('promise', 'late', limit)).waitMs > 0; ) {
+      expect(Date.now()).toBeLessThan(deadline);
+    }
+    // others who come meanwhile have not moved it, and the next one is another's
+    await take('promise', 'other', limit);
+    const again = await take('promise', 'late', limit);
+    const third = await take('promise', 'late too', limit);
+    expect(third.waitMs).toBeGreaterThan(again.waitMs);
+  });
+
+  test('little is promised ahead: who would wait for longer is told when to ask again', async () => {
+    const limit = { requests: 6, seconds: 60 };
+    const waits: number[] = [];
+    for (let i = 0; i < 40; i++) waits.push((await take('far', `holder ${i}`, limit)).waitMs);
+    expect(waits[0]).toBe(0);
+    const promises = await bench.inside((tx) =>
+      tx.selectFrom('bucket_turn').select('holder').where('connection', '=', 'far').execute(),
+    );
+    expect(promises.length).toBeGreaterThan(0);
+    expect(promises.length).toBeLessThanOrEqual(3);
+    expect(Math.max(...waits)).toBeLessThan(60_000);
+  });
+
+  test('workspaces are counted apart, but for a key that the installation shares', async () => {
+    const other = await bench.database.workspace();
+    const limit = { requests: 1, seconds: 3_600 };
+    const elsewhere = (connection: string, shared: boolean) =>
+      inWorkspace(bench.database.db('app'), other.workspaceId, (tx) =>
+        takeTurn(tx, { connection: { name: connection, shared }, runId: randomUUID(), holder: 'h', limit }),
+      );
+    expect((await take('own', 'h', limit)).waitMs).toBe(0);
+    expect((await elsewhere('own', false)).waitMs).toBe(0);
+    expect((await take('ours', 'h', limit, true)).waitMs).toBe(0);
+    expect((await elsewhere('ours', true)).waitMs).toBeGreaterThan(1_000_000);
+    expect((await bench.inside((tx) => listBuckets(tx))).map(({ connection }) => connection)).not.toContain('ours');
+  });
+
+  test('without a limit nothing waits until the other side asks to, and a person can have it asked again at once', async () => {
+    expect(await take('free', 'a', null)).toEqual({ waitMs: 0, most: null, isHeld: false });
+    await bench.inside((tx) => holdBack(tx, { name: 'free' }, 3_600));
+    const held = await take('free', 'a', null);
+    expect(held).toMatchObject({ most: null, isHeld: true });
+    expect(held.waitMs).toBeGreaterThan(3_500_000);
+    await bench.inside((tx) => holdBack(tx, { name: 'free' }, 1)); // an earlier end changes nothing
+    expect((await take('free', 'b', null)).isHeld).toBe(true);
+    await bench.inside((tx) => setRate(tx, 'free', null));
+    expect((await take('free', 'a', null)).waitMs).toBe(0);
+  });
 });

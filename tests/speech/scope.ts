@@ -8,6 +8,7 @@ import path from 'node:path';
 import type { Asset, BrandKit, ManifestJson } from '../../nodes/contract.ts';
 import { type AssetFacts, localStore } from '../../runtime/assets.ts';
 import type { StepScope } from '../../runtime/capabilities/capability.ts';
+import { NO_TURNS } from '../../runtime/turns.ts';
 
 export type LocalScope = StepScope & {
   notes: string[];
@@ -44,6 +45,7 @@ export async function localScope(more: Partial<StepScope> = {}): Promise<LocalSc
     brand: {} as BrandKit,
     assets,
     signal: new AbortController().signal,
+    turns: NO_TURNS,
     progress(_fraction, note) {
       if (note) notes.push(note);
     },

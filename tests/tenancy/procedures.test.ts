@@ -178,6 +178,7 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
   'engines.list': () => ({}),
   'speech.install': () => ({ engine: 'draft' }),
   'settings.keys': () => ({}),
+  'settings.setRate': () => ({ name: 'openai', perMinute: 60 }),
   'settings.setKey': () => ({ name: 'assemblyai', value: 'a-new-key-of-the-service' }),
   'settings.removeKey': async ({ workspaceId }) => {
     await world.server.database.admin.query(

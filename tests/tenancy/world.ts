@@ -13,6 +13,7 @@ import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
 import { setRetention } from '../../db/storage.ts';
 import { announceArrival } from '../../db/triggers.ts';
+import { setRate, takeTurn } from '../../db/turns.ts';
 import { beginUpload } from '../../db/uploads.ts';
 import { digestOf } from '../../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
@@ -109,6 +110,11 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
     await sql`insert into wait (run_id, node, path, name, kind, request) values (${runId}, 'say', '{}', ${mark}, 'hook', to_jsonb(${mark}::text))`.execute(
       tx,
     );
+    await setRate(tx, `${mark}.test`, 60);
+    const far = { requests: 1, seconds: 20 };
+    for (const holder of ['first', 'second']) {
+      await takeTurn(tx, { connection: { name: `${mark} slow` }, runId, holder, limit: far });
+    }
     await sql`insert into call (run_id, node, path, key, request_digest, state) values (${runId}, 'say', '{}', ${mark}, ${digest}, 'open')`.execute(
       tx,
     );

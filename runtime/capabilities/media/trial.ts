@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Asset, BrandKit, ManifestJson } from '../../../nodes/contract.ts';
 import { type AssetRows, type AssetStore, localStore } from '../../assets.ts';
+import { NO_TURNS } from '../../turns.ts';
 import type { Capability, StepScope } from '../capability.ts';
 
 export const TRIAL_BRAND: BrandKit = {
@@ -57,6 +58,7 @@ export async function openTrial(brand: BrandKit = TRIAL_BRAND): Promise<Trial> {
     brand,
     assets,
     signal: controller.signal,
+    turns: NO_TURNS,
     progress() {},
     log() {},
   };
