@@ -206,7 +206,7 @@ function SetKey({ workspaceId, service, onClose, onDone }: DialogProps) {
 }
 
 function SetRate({ workspaceId, service, onClose, onDone }: DialogProps) {
-  const { label, short } = SERVICES[service.name];
+  const { short } = SERVICES[service.name];
   const [text, setText] = useState(service.perMinute === null ? '' : String(service.perMinute));
   const perMinute = text.trim() === '' ? null : Number(text);
   const isGood = perMinute === null || (Number.isInteger(perMinute) && perMinute >= 1 && perMinute <= 100_000);
@@ -222,7 +222,7 @@ function SetRate({ workspaceId, service, onClose, onDone }: DialogProps) {
     <FormDialog
       open={true}
       onClose={onClose}
-      title={`How often ${label} is asked`}
+      title={`How often ${short} is asked`}
       act="Store limit"
       busy={store.isPending}
       ready={isGood}
