@@ -63,7 +63,7 @@ import { type NewStrand, strandsOf } from './graph/strands.ts';
 import type { RunTrigger } from './graph/triggers.ts';
 import { storeOutputs } from './outputs.ts';
 import { declaredKit, reuseKey } from './reuse.ts';
-import type { Json, Sandbox, SandboxResult, SandboxRun } from './sandbox/sandbox.ts';
+import { type Json, resultsOf, type Sandbox, type SandboxResult, type SandboxRun } from './sandbox/sandbox.ts';
 import { verdictOn } from './settle.ts';
 import type { Tally } from './tally.ts';
 import { NO_TURNS, turnsOf } from './turns.ts';
@@ -96,6 +96,8 @@ export type StepHost = {
   faults: Faults;
   /** Keys of the plans that this worker knows. */
   known(): string[];
+  /** Milliseconds that an item of a range takes, by run and node. */
+  pace: Map<string, number>;
   /** Counts what was settled. */
   tally: Tally;
   log(line: string, details: Record<string, unknown>): void;
@@ -151,6 +153,13 @@ export type StrandEnd =
   | { kind: 'released'; lanes: string[] }
   | { kind: 'lost' };
 
+/** An item that was computed with others, where that came to nothing as a whole. */
+const NOT_TOGETHER: ErrorJson = {
+  code: 'SANDBOX_TOGETHER',
+  message: 'The items were not computed together.',
+  hint: null,
+  retry: 'later',
+};
 const LOST: StrandEnd = { kind: 'lost' };
 /** Deaths of workers that are laid to one step before it is given up; those it had company in count in part. */
 const DEATHS = 3;
@@ -159,9 +168,10 @@ const PINNED = 'Pinned: not run.';
 const SAYS_NODES = process.env.SPLICEBOARD_LOG_NODES === '1';
 /** A range writes down what it has after this long. */
 const RANGE_MS = 20;
-/** So many of its items are in the sandbox at one time, where they take less than this each: the way there is half of it. */
-const RANGE_DEPTH = 4;
-const QUICK_MS = 10;
+/** So many of its items are computed together at most, and written down together: the way to the sandbox is most of a quick one. */
+const TOGETHER = 32;
+/** Paces of nodes in runs that are remembered at most. */
+const MOST_PACES = 2_000;
 /** So do light steps in a row that are written together. */
 const ROW_MS = 50;
 
@@ -222,8 +232,11 @@ class StrandWork {
   readonly #stores: { assets: AssetStore; values: Values };
   readonly #steps: Map<string, LedgerStep>;
   #ahead: Ahead | null = null;
-  /** Items of the range that have begun before their turn; null: one begins after the other. */
-  #early: Map<Item, Begun> | null = null;
+  /** Items of the range that were computed together. */
+  readonly #together = new Map<Item, Begun>();
+  #lastTogether: Item | null = null;
+  /** Each item by itself: what was computed together came to nothing as a whole. */
+  #isAlone = false;
   #isUnaware = false;
   #carried: Carried = { rows: [], since: performance.now() };
   readonly #createdAt = performance.now();
@@ -288,13 +301,16 @@ class StrandWork {
       else if (known?.found === 'made') results.push(await this.#reused(item, known));
       else {
         const begins = performance.now();
-        for (const next of this.#early ? items.slice(index, index + RANGE_DEPTH) : []) {
-          const isMade = next.key !== null && answers.get(next.key)?.found === 'made';
-          if (next.decision.kind === 'run' && !next.fault && !isMade) this.#beginEarly(next, plugin);
+        if (this.#mayComputeTogether(plugin) && !this.#together.has(item)) {
+          const isMade = ({ key }: Item) => key !== null && answers.get(key)?.found === 'made';
+          const rest = items.slice(index);
+          this.#computeTogether(
+            plugin,
+            rest.filter((each) => each.decision.kind === 'run' && !each.fault && !isMade(each)),
+          );
         }
         const end = await this.#attempt(item, plugin, items.length > 1);
-        if (index === 0 && performance.now() - begins < QUICK_MS && this.#mayBeginEarly(plugin))
-          this.#early = new Map();
+        if (!this.#together.has(item)) this.#keepPace(performance.now() - begins);
         if (end.kind === 'result') results.push(end.result);
         else if (results.length === 0) return end.release();
         else {
@@ -304,7 +320,7 @@ class StrandWork {
         }
       }
       const isLast = index === items.length - 1;
-      if (!isLast && performance.now() - since > RANGE_MS) {
+      if (!isLast && (item === this.#lastTogether || performance.now() - since > RANGE_MS)) {
         const wrote = await this.#settle(results, items[index + 1]!.path.at(-1)!);
         if (wrote.kind === 'lost') return LOST;
         if (this.#hold.givesWay()) return this.#release({ until: null, why: null, counts: false });
@@ -909,29 +925,64 @@ class StrandWork {
     }
   }
 
-  /** What asks for nothing, is tried for the first time and is paid by nobody may begin in any order, and more than once. */
-  #mayBeginEarly({ manifest }: Plugin): boolean {
-    const { attempts, deaths } = this.#claimed.strand;
+  /** What asks for nothing, is tried for the first time and is paid by nobody may be computed together, and more than once. */
+  #mayComputeTogether({ manifest }: Plugin): boolean {
+    const { attempts, deaths, lo, hi } = this.#claimed.strand;
     const isPaid = this.#run.graph.limits?.budget !== undefined || this.#run.plan.payers !== undefined;
     const asks = Object.keys(manifest.capabilities).length > 0;
-    return manifest.effect === 'pure' && !asks && !isPaid && attempts === 1 && deaths === 0;
+    return (
+      lo !== hi && manifest.effect === 'pure' && !asks && !isPaid && attempts === 1 && deaths === 0 && !this.#isAlone
+    );
   }
 
-  #beginEarly(item: Item, plugin: Plugin): void {
-    if (this.#early?.has(item)) return;
-    const facts = new Map<string, string>();
-    const answer = this.#execute(plugin, item, 'run', item.inputs, facts, {});
-    answer.catch(() => {}); // met where its turn comes; nobody where the range is given up before
-    this.#early?.set(item, { facts, answer });
+  /** Begins with as many of these as are quick enough. */
+  #computeTogether(plugin: Plugin, next: Item[]): void {
+    const pace = this.#host.pace.get(this.#paceKey);
+    const items = next.slice(0, pace === undefined ? 0 : Math.min(TOGETHER, Math.floor(RANGE_MS / pace)));
+    if (items.length < 2) return;
+    const [first] = items as [Item];
+    const begins = performance.now();
+    const all = this.#execute(plugin, first, 'run', null, new Map(), {}, items).then((whole) => {
+      this.#keepPace((performance.now() - begins) / items.length);
+      const each = resultsOf(whole);
+      return each?.length === items.length ? each : null;
+    });
+    all.catch(() => {}); // met where an item's turn comes; nobody where the range is given up before
+    for (const [at, item] of items.entries()) {
+      const facts = new Map<string, string>();
+      const answer = all.then((each): SandboxResult => {
+        const own = each?.[at];
+        if (!own) return { ok: false, error: NOT_TOGETHER };
+        for (const event of own.said) {
+          if (event.kind === 'fact') facts.set(event.name, event.value);
+          else if (event.kind === 'log') this.#say(item.path, event.line);
+        }
+        return own.ok ? { ok: true, value: (own.value ?? null) as Json } : { ok: false, error: own.error };
+      });
+      answer.catch(() => {});
+      this.#together.set(item, { facts, answer });
+    }
+    this.#lastTogether = items.at(-1)!;
   }
 
-  /** What an item that began early came to. A failure of the sandbox may be another's, or the waiting's: it runs by itself then. */
-  async #earlyAnswer(item: Item, plugin: Plugin): Promise<(Begun & { result: SandboxResult }) | null> {
-    const begun = this.#early?.get(item);
+  /** Remembers how long an item of this node takes in this run. */
+  #keepPace(ms: number): void {
+    const { pace } = this.#host;
+    if (pace.size > MOST_PACES) pace.clear();
+    pace.set(this.#paceKey, ms);
+  }
+
+  get #paceKey(): string {
+    return `${this.#claimed.run.id} ${this.#node.id}`;
+  }
+
+  /** What an item that was computed with others came to. A failure of the sandbox may be another's: it runs by itself then. */
+  async #togetherAnswer(item: Item, plugin: Plugin): Promise<(Begun & { result: SandboxResult }) | null> {
+    const begun = this.#together.get(item);
     if (!begun) return null;
     const result = await begun.answer;
-    if (result.ok || (!result.childLost && !result.error.code.startsWith('SANDBOX_'))) return { ...begun, result };
-    this.#early = null;
+    if (result.ok || !result.error.code.startsWith('SANDBOX_')) return { ...begun, result };
+    this.#isAlone = true;
     if (this.#hold.signal.aborted) return { ...begun, result };
     const facts = new Map<string, string>();
     const answer = this.#execute(plugin, item, 'run', item.inputs, facts, {});
@@ -945,7 +996,7 @@ class StrandWork {
   ): Promise<{ kind: 'result'; result: Result } | { kind: 'release'; release: () => Promise<StrandEnd> }> {
     const { manifest } = plugin;
     const isDry = this.#claimed.run.dryRun && manifest.effect === 'writes-external';
-    const early = await this.#earlyAnswer(item, plugin);
+    const early = await this.#togetherAnswer(item, plugin);
     const begun = this.#ahead && same(this.#ahead.path, item.path) ? this.#ahead : null;
     this.#ahead = null;
     const facts = early?.facts ?? begun?.facts ?? new Map<string, string>();
@@ -1058,7 +1109,16 @@ class StrandWork {
     return { kind: 'release' as const, release };
   }
 
-  async #execute(plugin: Plugin, item: Item, entry: Entry, input: unknown, facts: Map<string, string>, paused: Paused) {
+  /** `together`: these in the place of the one. */
+  async #execute(
+    plugin: Plugin,
+    item: Item,
+    entry: Entry,
+    input: unknown,
+    facts: Map<string, string>,
+    paused: Paused,
+    together?: Item[],
+  ) {
     const { manifest } = plugin;
     const { run, strand } = this.#claimed;
     const policy = this.#policy();
@@ -1128,20 +1188,25 @@ class StrandWork {
         : Object.keys(manifest.capabilities).length > 0
           ? LIMITS.asking
           : LIMITS.pure;
+    const configOf = (each: Item) => withoutTypes(manifest.config, each.config ?? {}) as Json;
+    // a pure step draws the same numbers wherever its result may be used
+    const seedOf = (each: Item) => each.key ?? `${run.seed}/${this.#node.id}/${each.path.join('.')}`;
     return this.#host.sandbox.run({
       workspaceId: run.workspaceId,
       ...this.#realm(manifest, entry),
       plugin: { digest: plugin.digest, code: plugin.code },
       entry,
       ctx: {
-        config: withoutTypes(manifest.config, item.config ?? {}) as Json,
+        config: configOf(item),
         now: scope.now,
-        // a pure step draws the same numbers wherever its result may be used
-        seed: item.key ?? `${run.seed}/${this.#node.id}/${item.path.join('.')}`,
+        seed: seedOf(item),
         brand: scope.brand as Json,
         connection: null,
       },
       inputs: input as Json,
+      ...(together && {
+        many: together.map((each) => ({ config: configOf(each), seed: seedOf(each), inputs: each.inputs as Json })),
+      }),
       limits: {
         wallMs: (policy?.wall ?? manifest.limits?.wallSeconds ?? limits.wallMs / 1000) * 1000,
         cpuMs: (policy?.active ?? manifest.limits?.activeSeconds ?? limits.cpuMs / 1000) * 1000,

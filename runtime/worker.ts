@@ -56,7 +56,7 @@ const ANNOUNCE_MS = 50;
 /** Light steps mostly wait, for the sandbox and for commits. */
 const LIGHT_SLOTS = 16;
 /** Of these, how many go through a list while nobody asks for one, and how many are claimed for those who ask. */
-const MOST_RANGES = 3;
+const MOST_RANGES = 2;
 const MOST_ASKED = 4;
 /** Places that become free one after the other are filled together, after at most this long. */
 const FILL_MS = 4;
@@ -111,6 +111,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const tally = createTally();
   const host: StepHost = {
     ...options,
+    pace: new Map(),
     tally,
     ledger,
     db,

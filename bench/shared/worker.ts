@@ -15,8 +15,9 @@ let calls = 0;
 const counted: Sandbox = {
   ...sandbox,
   run(request) {
-    calls += 1;
-    if (marks !== undefined) writeSync(marks, `${request.ctx.seed}\n`); // node and path are in it
+    const seeds = request.many?.map(({ seed }) => seed) ?? [request.ctx.seed];
+    calls += seeds.length;
+    if (marks !== undefined) writeSync(marks, seeds.map((seed) => `${seed}\n`).join('')); // node and path are in it
     return sandbox.run(request);
   },
 };

@@ -166,7 +166,10 @@ export type GuestStart = {
   brand: Json;
   connection: Json;
   inputs: Json;
+  /** The items that the entry is run for, one after the other, in the place of one; `config`, `seed` and `inputs` are theirs. */
+  many?: GuestItem[];
 };
+export type GuestItem = { config: Json; seed: string; inputs: Json };
 
 export const CANCEL_REASONS = ['time', 'cpu', 'cancelled', 'protocol'] as const;
 export type CancelReason = (typeof CANCEL_REASONS)[number];
@@ -194,6 +197,14 @@ export const GuestResult = z.discriminatedUnion('ok', [
   z.strictObject({ ok: z.literal(true), value: z.unknown() }),
   z.strictObject({ ok: z.literal(false), error: ErrorJson }),
 ]);
+
+/** What each of many items came to, and what it said meanwhile. */
+export const GuestResults = z.array(
+  z.discriminatedUnion('ok', [
+    z.strictObject({ said: z.array(GuestEvent), ok: z.literal(true), value: z.unknown() }),
+    z.strictObject({ said: z.array(GuestEvent), ok: z.literal(false), error: ErrorJson }),
+  ]),
+);
 
 /** `lost`: the isolate went with the run, through its own fault or a neighbour's. */
 export const Verdict = z.strictObject({ error: ErrorJson, lost: z.enum(['own', 'neighbour']).nullable() });

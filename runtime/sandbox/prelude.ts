@@ -28,6 +28,7 @@ type Start = {
   brand: unknown;
   connection: unknown;
   inputs: unknown;
+  many?: { config: unknown; seed: string; inputs: unknown }[];
 };
 type Waiting = { resolve(value: unknown): void; reject(error: unknown): void };
 type RunState = {
@@ -39,6 +40,9 @@ type RunState = {
   facts: number;
   fraction: number;
   waiting: Record<number, Waiting>;
+  /** One of many: what it says is kept, as JSON with commas, and `ended` is given its result. */
+  said: string;
+  ended: ((text: string) => void) | null;
 };
 type Problem = { code: string; message: string; hint: string | null; retry: string; notBefore?: string | null };
 type Guest = Record<string, unknown>;
@@ -153,8 +157,23 @@ export function prelude(host: (text: string) => void, limitsText: string) {
   let latest: RunState | undefined;
 
   function send(kind: string, run: RunState, text: string) {
-    host(`${kind}${run.id}:${text}`);
+    if (run.ended === null) host(`${kind}${run.id}:${text}`);
+    else if (kind === 'e') run.said += run.said === '' ? text : `,${text}`;
+    else run.ended(text);
   }
+
+  const newRun = (id: number): RunState => ({
+    id,
+    open: true,
+    calls: 0,
+    lines: 0,
+    steps: 0,
+    facts: 0,
+    fraction: -1,
+    waiting: create(null),
+    said: '',
+    ended: null,
+  });
 
   function hostError(problem: Problem): Error {
     const error = new SavedError(problem.message) as Error & Record<string, unknown>;
@@ -300,7 +319,7 @@ export function prelude(host: (text: string) => void, limitsText: string) {
   function end(run: RunState, text: string) {
     if (!run.open) return;
     run.open = false;
-    delete runs[run.id];
+    if (run.ended === null) delete runs[run.id];
     send('r', run, text);
   }
 
@@ -422,28 +441,66 @@ export function prelude(host: (text: string) => void, limitsText: string) {
     ),
   );
 
+  // ---------------------------------------------------------------- running
+
+  type EntryPoint = (...args: never[]) => unknown;
+
+  function launch(run: RunState, start: Start, entry: EntryPoint) {
+    deepFreeze(start.config);
+    const value = apply(entry, undefined, [makeCtx(run, start), start.inputs]);
+    then(
+      new SavedPromise((resolve) => resolve(value)),
+      (result) => {
+        try {
+          succeed(run, result);
+        } catch {
+          fail(run, describe(run, undefined));
+        }
+      },
+      (error) => fail(run, describe(run, error)),
+    );
+  }
+
+  /** One after the other, each with its own chance and its own result; the results go out together. */
+  function launchMany(whole: RunState, start: Start, entry: EntryPoint) {
+    const many = start.many!;
+    let at = 0;
+    let results = '';
+    const next = () => {
+      if (!whole.open) return;
+      if (at === many.length) return end(whole, `{"ok":true,"value":[${results}]}`);
+      const item = newRun(whole.id);
+      item.waiting = whole.waiting;
+      item.ended = (text) => {
+        results += `${results === '' ? '' : ','}{"said":[${item.said}],${slice(text, 1, text.length)}`;
+        if (results.length <= limits.OUTPUT_LENGTH) return next();
+        const message = 'What the node gave back for these items is too long to cross at once.';
+        fail(whole, { code: 'SANDBOX_OUTPUT', message, hint: null, retry: 'never' });
+      };
+      latest = item;
+      const { config, seed, inputs } = many[at]!;
+      at += 1;
+      try {
+        seedChance(seed);
+        launch(item, { ...start, config, seed, inputs }, entry);
+      } catch (error) {
+        fail(item, describe(item, error));
+      }
+    };
+    next();
+  }
+
   // ---------------------------------------------------------------- what only the host can call
 
   return {
     /** Starts one run in this realm. Never throws: what foreign code throws is described and sent. */
     start(id: number, text: string) {
-      const run: RunState = {
-        id,
-        open: true,
-        calls: 0,
-        lines: 0,
-        steps: 0,
-        facts: 0,
-        fraction: -1,
-        waiting: create(null),
-      };
+      const run = newRun(id);
       try {
         runs[id] = run;
         latest = run;
         const start = parse(text) as Start;
         now = SavedDate.parse(start.now);
-        seedChance(start.seed);
-        deepFreeze(start.config);
         deepFreeze(start.brand);
         deepFreeze(start.connection);
         const plugin = realm.plugin as Guest | undefined;
@@ -458,21 +515,10 @@ export function prelude(host: (text: string) => void, limitsText: string) {
             retry: 'never',
           });
         }
-        const value =
-          start.entry === 'manifest'
-            ? parse((entry as () => string)())
-            : apply(entry, undefined, [makeCtx(run, start), start.inputs]);
-        then(
-          new SavedPromise((resolve) => resolve(value)),
-          (result) => {
-            try {
-              succeed(run, result);
-            } catch {
-              fail(run, describe(run, undefined));
-            }
-          },
-          (error) => fail(run, describe(run, error)),
-        );
+        if (start.many) return launchMany(run, start, entry as EntryPoint);
+        seedChance(start.seed);
+        if (start.entry === 'manifest') succeed(run, parse((entry as () => string)()));
+        else launch(run, start, entry as EntryPoint);
       } catch (error) {
         fail(run, describe(run, error));
       }

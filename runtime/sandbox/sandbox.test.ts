@@ -7,7 +7,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { NodeError } from '../../nodes/contract.ts';
 import { digestOf } from '../bundle.ts';
 import { CapabilityError } from '../capabilities/capability.ts';
-import { createSandbox, type Json, type Sandbox, type SandboxOptions, type SandboxRun } from './sandbox.ts';
+import {
+  createSandbox,
+  type GuestItem,
+  type Json,
+  resultsOf,
+  type Sandbox,
+  type SandboxOptions,
+  type SandboxRun,
+} from './sandbox.ts';
 import { childrenOf, usageOf } from './spawn.ts';
 
 let cacheDir: string;
@@ -102,6 +110,73 @@ test('time stands still at the step, chance repeats with the seed, and both are 
   expect(two[3]).toBe(two[0]);
   expect(two[2]).not.toBe(one[2]);
   expect(one[4]).not.toBe(one[2]);
+});
+
+// ---------------------------------------------------------------- many items in one way there
+
+const itemsOf = (count: number, inputs: (at: number) => Json = (at) => at): GuestItem[] =>
+  Array.from({ length: count }, (_, at) => ({ config: { at }, seed: `seed ${at}`, inputs: inputs(at) }));
+
+test('each of many items has its own settings, chance, words and result, as it has alone', async () => {
+  const body = `async (ctx, item) => {
+    ctx.fact('item', String(item)); console.log('at ' + item);
+    if (item === 2) throw Object.assign(new Error('No.'), { name: 'NodeError', code: 'REFUSED', retry: 'later' });
+    if (item === 3) return undefined;
+    await null;
+    return [ctx.config.at, Object.isFrozen(ctx.config), Math.random(), Date.now(), globalThis.latest = item];
+  }`;
+  const items = itemsOf(5);
+  const results = resultsOf(await shared.run(running(body, null, { many: items })))!;
+  expect(results.map(({ ok }) => ok)).toEqual([true, true, false, false, true]);
+  for (const [at, result] of results.entries()) {
+    expect(result.said).toEqual([
+      { kind: 'fact', name: 'item', value: String(at) },
+      { kind: 'log', line: `at ${at}` },
+    ]);
+    const { config, seed, inputs } = items[at]!;
+    const ctx = { ...running('').ctx, config, seed };
+    const alone = await shared.run(running(body, inputs, { ctx }));
+    expect(result).toMatchObject(alone.ok ? { ok: true, value: alone.value } : { ok: false, error: alone.error });
+  }
+  expect(new Set(results.map((each) => (each.ok ? (each.value as Json[])[2] : null))).size).toBe(4);
+});
+
+test('what an item does after its end is not heard for another, nor for itself', async () => {
+  const body = `async (ctx, item) => {
+    globalThis.before?.();
+    globalThis.before = () => { ctx.fact('late', String(item)); ctx.log('late'); };
+    return item;
+  }`;
+  const results = resultsOf(await shared.run(running(body, null, { many: itemsOf(3) })))!;
+  expect(results).toEqual([0, 1, 2].map((value) => ({ ok: true, value, said: [] })));
+});
+
+test('many items come to nothing as a whole where one is stuck, computes for ever, or gives back too much', async () => {
+  const stuck = await errorOf(
+    running('(ctx, item) => item === 1 ? new Promise(() => {}) : 1', null, { many: itemsOf(3) }),
+  );
+  expect(stuck.code).toBe('NODE_STUCK');
+  const many = itemsOf(3);
+  const limits = { wallMs: 10_000, cpuMs: 200, memoryMb: 32 };
+  const busy = await errorOf(running('(ctx, item) => { while (item === 1); return 1; }', null, { many, limits }));
+  expect(busy).toMatchObject({ code: 'SANDBOX_CPU', childLost: 'own' });
+  const long = await errorOf(
+    running(`() => 'x'.repeat(6e6)`, null, { many, limits: { ...limits, memoryMb: 128, cpuMs: 5_000 } }),
+  );
+  expect(long.code).toBe('SANDBOX_OUTPUT');
+  expect(resultsOf({ ok: false, error: long })).toBeNull();
+  expect(await resultOf(running('() => 7'))).toBe(7);
+});
+
+test('a guest that changes its realm cannot speak for more items than it was given, nor break what reads them', async () => {
+  const body = `async (ctx, item) => {
+    Array.prototype.push = () => 0; Array.prototype.join = () => 'x'; String.prototype.slice = () => '"ok":true';
+    JSON.stringify = () => '[]'; Object.prototype.said = [1];
+    return { item, ok: false, said: [{ kind: 'fact', name: 'a', value: 'b' }] };
+  }`;
+  const results = resultsOf(await shared.run(running(body, null, { many: itemsOf(3), contextKey: 'spoilt' })));
+  const value = (item: number) => ({ item, ok: false, said: [{ kind: 'fact', name: 'a', value: 'b' }] });
+  expect(results).toEqual([0, 1, 2].map((item) => ({ ok: true, value: value(item), said: [] })));
 });
 
 test('seeded chance is spread evenly', async () => {

@@ -32,6 +32,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
+import type * as z from 'zod';
 import { ErrorJson } from '../../nodes/contract.ts';
 import { childProgram } from '../bundle.ts';
 import {
@@ -44,7 +45,9 @@ import {
   frameReader,
   GuestCall,
   GuestEvent,
+  type GuestItem,
   GuestResult,
+  GuestResults,
   type GuestStart,
   type Json,
   LIMITS,
@@ -55,7 +58,7 @@ import {
 } from './bridge.ts';
 import { type ConfinedProcess, childrenOf, confinement, type Layer, spawnConfined, usageOf } from './spawn.ts';
 
-export type { Entry, Json } from './bridge.ts';
+export type { Entry, GuestItem, Json } from './bridge.ts';
 
 export type GuestCallRequest = { capability: string; method: string; args: Json };
 export type SandboxEvent =
@@ -74,6 +77,8 @@ export type SandboxRun = {
   ctx: { config: Json; now: string; seed: string; brand: Json; connection: Json };
   /** For `lookup` the effect's record. */
   inputs: Json;
+  /** Run for each of these, one after the other, in the place of `inputs`: `resultsOf` reads what came of them. */
+  many?: GuestItem[];
   limits: { wallMs: number; cpuMs: number; memoryMb: number };
   /** `signal` is aborted as soon as the run is over, however it ended. */
   onCall: (call: GuestCallRequest, signal: AbortSignal) => Promise<unknown>;
@@ -84,6 +89,12 @@ export type SandboxRun = {
 export type SandboxResult =
   | { ok: true; value: Json }
   | { ok: false; error: ErrorJson; childLost?: 'own' | 'neighbour' };
+
+/** Of a run for many: null where the run as a whole came to nothing. */
+export function resultsOf(result: SandboxResult): z.infer<typeof GuestResults> | null {
+  const parsed = result.ok ? GuestResults.safeParse(result.value) : null;
+  return parsed?.success ? parsed.data : null;
+}
 
 export type SandboxOptions = {
   /** Where the packed child lies between starts. Default: a temporary folder. */
@@ -530,7 +541,8 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     const { plugin, ctx, limits, signal } = request;
     const refuse = (error: ErrorJson): SandboxResult => ({ ok: false, error });
     if (signal?.aborted) return refuse(CANCEL_ERRORS.cancelled);
-    const start: GuestStart = { entry: request.entry, ...ctx, inputs: request.inputs };
+    const { inputs, many } = request;
+    const start: GuestStart = { entry: request.entry, ...ctx, inputs, ...(many ? { many } : {}) };
     const text = JSON.stringify(start);
     if (text.length > LIMITS.INPUT_LENGTH) {
       const message = `The inputs are ${text.length} characters long; ${LIMITS.INPUT_LENGTH} are allowed.`;
@@ -563,7 +575,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         isCancelled: false,
       };
       child.runs.set(id, pending);
-      child.count += 1;
+      child.count += many?.length ?? 1;
       if (isSuspect) child.isDraining = true; // alone, and never again
       if (!child.sent.has(plugin.digest)) {
         child.sent.add(plugin.digest);
