@@ -32,6 +32,7 @@ export type Tables = {
     user_id: string;
     role: string;
     brands: OrNull<string[]>;
+    mail: Generated<boolean>;
     created_at: Instant;
   };
   asset: {
@@ -259,6 +260,21 @@ export type Tables = {
     created_at: Instant;
     answered_at: OrNull<Date>;
     taken: Generated<boolean>;
+    notify_at: OrNull<Date>;
+  };
+  notice: {
+    workspace_id: Generated<string>;
+    id: Generated<string>;
+    wait_id: string;
+    user_id: string;
+    kind: string;
+    state: Generated<string>;
+    mail: OrNull<string>;
+    attempt: Generated<number>;
+    next_at: Date;
+    error: JsonOrNull;
+    sent_at: InstantOrNull;
+    created_at: Instant;
   };
   node_store: {
     workspace_id: Generated<string>;

@@ -5,7 +5,7 @@
 import { sql } from 'kysely';
 import type pg from 'pg';
 import type { Database } from './connect.ts';
-import type { WorkspaceTx } from './workspace.ts';
+import { type WorkspaceTx, withHeld } from './workspace.ts';
 
 export type TriggerKindRow = 'webhook' | 'schedule' | 'asset' | 'feed';
 export type TriggerRow = {
@@ -378,31 +378,13 @@ export async function findHook(
   return row && { workspaceId: row.workspace_id, triggerId: row.trigger_id, stamp: row.stamp.getTime() };
 }
 
-/**
- * Runs `work` in a transaction that holds what `door` found, inside that workspace: nobody else finds it meanwhile.
- * False where there was nothing.
- */
-async function held<Row extends { workspace_id: string }>(
-  db: Database,
-  door: ReturnType<typeof sql<Row>>,
-  work: (tx: WorkspaceTx, row: Row) => Promise<void>,
-): Promise<boolean> {
-  return db.transaction().execute(async (tx) => {
-    const row = (await door.execute(tx)).rows[0];
-    if (!row) return false;
-    await sql`select set_config('app.workspace_id', ${row.workspace_id}, true)`.execute(tx);
-    await work(tx as WorkspaceTx, row);
-    return true;
-  });
-}
-
 export function withDueSchedule(
   db: Database,
   now: Date,
   work: (tx: WorkspaceTx, due: { workspaceId: string; triggerId: string }) => Promise<void>,
 ): Promise<boolean> {
   const door = sql<{ workspace_id: string; trigger_id: string }>`select * from door.due_schedule(${now})`;
-  return held(db, door, (tx, row) => work(tx, { workspaceId: row.workspace_id, triggerId: row.trigger_id }));
+  return withHeld(db, door, (tx, row) => work(tx, { workspaceId: row.workspace_id, triggerId: row.trigger_id }));
 }
 
 export type Arrival = { workspaceId: string; sha256: string; brandId: string | null; at: Date };
@@ -413,7 +395,7 @@ export function withNextArrival(
   work: (tx: WorkspaceTx, arrival: Arrival) => Promise<void>,
 ): Promise<boolean> {
   const door = sql<{ workspace_id: string; arrival_id: string }>`select * from door.next_arrival()`;
-  return held(db, door, async (tx, { workspace_id: workspaceId, arrival_id: id }) => {
+  return withHeld(db, door, async (tx, { workspace_id: workspaceId, arrival_id: id }) => {
     const row = await tx
       .deleteFrom('asset_arrival')
       .where('id', '=', Number(id))

@@ -46,6 +46,7 @@ export async function openWait(
       kind: wait.kind,
       until: wait.until,
       request: JSON.stringify(wait.request),
+      notify_at: wait.kind === 'person' ? new Date() : null,
     })
     .onConflict((conflict) => conflict.columns(['run_id', 'node', 'path', 'name']).doNothing())
     .execute();

@@ -3,7 +3,7 @@
  * A query function takes a `WorkspaceTx`, so a query outside a workspace does not compile.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql, type Transaction } from 'kysely';
+import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { Database } from './connect.ts';
 import type { Tables } from './tables.ts';
 
@@ -37,4 +37,22 @@ export async function inWorkspace<T>(
     }
     await sleep(Math.random() * PAUSE_MS * attempt);
   }
+}
+
+/**
+ * Runs `work` in a transaction that holds what `door` found, inside that workspace: nobody else finds it meanwhile.
+ * False where there was nothing.
+ */
+export async function withHeld<Row extends { workspace_id: string }>(
+  db: Database,
+  door: RawBuilder<Row>,
+  work: (tx: WorkspaceTx, row: Row) => Promise<void>,
+): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    const row = (await door.execute(tx)).rows[0];
+    if (!row) return false;
+    await sql`select set_config('app.workspace_id', ${row.workspace_id}, true)`.execute(tx);
+    await work(tx as WorkspaceTx, row);
+    return true;
+  });
 }

@@ -733,6 +733,8 @@ export const WaitRequest = z.discriminatedUnion('kind', [
       .max(12),
     /** Who may answer: people with this role for the brand, and those above it. */
     reviewers: z.enum(['editor', 'admin', 'owner']),
+    /** When who has not answered is told again. */
+    remindAt: z.iso.datetime({ offset: true }).optional(),
     item: z.json(),
   }),
 ]);

@@ -6,6 +6,7 @@ import type { Database } from '../db/connect.ts';
 import type { AssetStore } from '../runtime/assets.ts';
 import type { SealKey } from '../runtime/seal.ts';
 import type { Disk } from './disk.ts';
+import type { Mailer } from './mail.ts';
 import type { NodeTypes } from './node-types.ts';
 import type { RunHub } from './run-hub.ts';
 import type { Auth } from './session.ts';
@@ -32,6 +33,8 @@ export type Services = {
   nodeTypes: NodeTypes;
   templates: Template[];
   hub: RunHub;
+  /** Null where the operator has set none up. */
+  mailer: Mailer | null;
   /** One workspace's assets; `internal` for the compressed values of steps. */
   storeFor(workspaceId: string, options?: { internal?: boolean }): AssetStore;
 };

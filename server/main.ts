@@ -24,9 +24,11 @@ import type { Authorize, Services } from './deps.ts';
 import { diskOf } from './disk.ts';
 import { registerHooks } from './hooks.ts';
 import { log } from './log.ts';
+import { mailerFrom } from './mail.ts';
 import { registerMedia } from './media.ts';
 import { registerMetrics } from './metrics.ts';
 import { nodeTypes } from './node-types.ts';
+import { startNotices } from './notices.ts';
 import { Problem, toProblem } from './problem.ts';
 import { appRouter } from './router.ts';
 import { createRunHub } from './run-hub.ts';
@@ -127,11 +129,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await registerEditor(app, options.editorDir);
 
   await app.listen({ host: options.host, port: options.port });
+  const notices = services.mailer && startNotices(services, services.mailer);
   return {
     url: services.url,
     app,
     services,
     async close() {
+      await notices?.stop();
       await services.hub.close();
       await app.close();
       await services.db.destroy();
@@ -174,6 +178,7 @@ async function createServices(options: ServerOptions): Promise<Services> {
     nodeTypes: nodeTypes(db),
     templates: readTemplates(),
     hub: createRunHub(options.databaseUrl),
+    mailer: mailerFrom(process.env),
     storeFor: (workspaceId, store) =>
       assetStore(objects, assetRows(db, workspaceId, { internal: store?.internal === true })),
   };

@@ -2,6 +2,7 @@
 import { effects } from './effects.ts';
 import { engines, speech } from './engines.ts';
 import { failures } from './failures.ts';
+import { mail } from './notices.ts';
 import { operations } from './operations.ts';
 import { pipelines } from './pipelines.ts';
 import { runs } from './runs.ts';
@@ -31,6 +32,7 @@ export const appRouter = router({
   settings,
   showcase,
   waits,
+  mail,
   effects,
   operations,
   storage,

@@ -254,6 +254,13 @@ export const health = router({
           remedy: services.publicUrl === null ? 'Set SPLICEBOARD_PUBLIC_URL to the https address people use.' : null,
         },
         {
+          name: 'Mail',
+          state: services.mailer === null ? ('missing' as const) : ('ok' as const),
+          detail: services.mailer === null ? 'No mail server is set up.' : `Sent as ${services.mailer.from}.`,
+          cost: services.mailer === null ? 'Nobody is told what waits for them; links are copied.' : null,
+          remedy: services.mailer === null ? 'Set SPLICEBOARD_SMTP_URL and SPLICEBOARD_MAIL_FROM.' : null,
+        },
+        {
           name: 'Service keys',
           state: keys.length > 0 ? ('ok' as const) : ('missing' as const),
           detail: keys.length > 0 ? keys.map((key) => key.name).join(', ') : 'No key is set.',

@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { audit, usersById } from '../db/accounts.ts';
 import { getBrand, listBrands } from '../db/brands.ts';
+import { noticesOf } from '../db/notices.ts';
 import { answerWait, findWait, openForPeople, type WaitRow, workspaceOfRun } from '../db/waits.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { Decision, type PortType, WaitRequest } from '../nodes/contract.ts';
@@ -23,12 +24,13 @@ const At = z.object({
 });
 const ByLink = z.object({ token: z.string().max(1_000) });
 
-const Asked = z.object({
+export const Asked = z.object({
   title: z.string(),
   message: z.string(),
   outcomes: WaitRequest.options[2].shape.outcomes,
   fields: WaitRequest.options[2].shape.fields,
   reviewers: WaitRequest.options[2].shape.reviewers,
+  remindAt: WaitRequest.options[2].shape.remindAt,
   item: z.json(),
 });
 
@@ -53,16 +55,31 @@ export const Question = z.object({
   /** `over`: its run has ended. */
   state: z.enum(['open', 'answered', 'expired', 'over']),
   until: z.string().nullable(),
+  /** When who has not answered is told again. */
+  remindAt: z.string().nullable(),
   createdAt: z.string(),
+  /** Who was told by mail; null where no mail is sent. Empty behind a link. */
+  told: z
+    .array(
+      z.object({
+        name: z.string(),
+        kind: z.enum(['asked', 'reminder']),
+        state: z.enum(['due', 'sending', 'sent', 'failed', 'dropped']),
+        at: z.string().nullable(),
+        problem: z.string().nullable(),
+      }),
+    )
+    .nullable(),
   answered: z.object({ outcome: z.string(), by: z.string().nullable(), at: z.string() }).nullable(),
 });
 export type Question = z.infer<typeof Question>;
 
-async function questionOf(
+export async function questionOf(
   services: Services,
   tx: WorkspaceTx,
   workspaceId: string,
   wait: WaitRow,
+  how: { told: boolean } = { told: false },
 ): Promise<Question | undefined> {
   const asked = Asked.safeParse(wait.request);
   if (wait.kind !== 'person' || !asked.success) return undefined;
@@ -72,7 +89,7 @@ async function questionOf(
   const brand = await getBrand(tx, wait.brandId);
   const answer = Decision.safeParse(wait.answer);
   const names = wait.answeredBy === null ? new Map() : await usersById(services.authPool, [wait.answeredBy]);
-  const { item, ...question } = asked.data;
+  const { item, remindAt = null, ...question } = asked.data;
   return {
     workspaceId,
     runId: wait.runId,
@@ -88,7 +105,9 @@ async function questionOf(
     item: { type: Object.values(manifest?.inputs ?? {})[0]?.type ?? 'json', value: item },
     state: wait.state === 'open' && wait.runState !== 'running' ? 'over' : wait.state,
     until: wait.until,
+    remindAt,
     createdAt: wait.createdAt,
+    told: services.mailer === null ? null : how.told ? await toldOf(services, tx, wait.id) : [],
     answered:
       wait.state === 'answered'
         ? {
@@ -98,6 +117,20 @@ async function questionOf(
           }
         : null,
   };
+}
+
+/** Who was told of it, by name. */
+async function toldOf(services: Services, tx: WorkspaceTx, waitId: string): Promise<Question['told']> {
+  const rows = await noticesOf(tx, waitId);
+  const ids = [...new Set(rows.map(({ userId }) => userId))];
+  const names = await usersById(services.authPool, ids);
+  return rows.map(({ userId, kind, state, at, error }) => ({
+    name: names.get(userId)?.name ?? 'Gone',
+    kind,
+    state,
+    at,
+    problem: error === null ? null : error.message,
+  }));
 }
 
 async function decide(
@@ -164,7 +197,7 @@ export const waits = router({
     .query(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
         const wait = await findWait(tx, { ...input, node: input.nodeId });
-        const question = wait && (await questionOf(ctx.services, tx, ctx.member.workspaceId, wait));
+        const question = wait && (await questionOf(ctx.services, tx, ctx.member.workspaceId, wait, { told: true }));
         if (!question) throw notFound('This question');
         return question;
       }),
@@ -194,7 +227,7 @@ export const waits = router({
     .output(z.object({ url: z.string() }))
     .mutation(async ({ ctx, input }) => {
       const token = waitToken(ctx.services.sealKey, input);
-      const { url } = ctx.services;
+      const url = ctx.services.publicUrl ?? ctx.services.url;
       return { url: input.kind === 'person' ? `${url}/approve/${token}` : `${url}/api/waits/${token}` };
     }),
 

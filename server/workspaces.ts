@@ -25,6 +25,7 @@ import {
 import { createBrand, listBrands, removeBrand, updateBrand } from '../db/brands.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { Asset, type BrandKit as Kit } from '../nodes/contract.ts';
+import { invitationOf, sendNow } from './notices.ts';
 import { notFound, Problem } from './problem.ts';
 import { createUser, makeOneTimeToken } from './session.ts';
 import { isAtLeast, type Member, memberProcedure, publicProcedure, router, userProcedure } from './trpc.ts';
@@ -255,10 +256,25 @@ export const members = router({
 
   /** Gives back the link to hand over: it is shown once. */
   invite: memberProcedure('admin')
-    .input(z.object({ email: z.email().max(320), role: Invited, brands: Brands.default('all') }))
-    .output(z.object({ id: z.string(), link: z.string() }))
-    .mutation(({ ctx, input }) =>
-      ctx.inWorkspace(async (tx) => {
+    .input(
+      z.object({
+        email: z.email().max(320),
+        role: Invited,
+        brands: Brands.default('all'),
+        /** Also by mail, where mail is sent. */
+        send: z.boolean().default(false),
+      }),
+    )
+    .output(
+      z.object({
+        id: z.string(),
+        link: z.string(),
+        /** What became of the mail; null where none was sent. */
+        mail: z.object({ problem: z.string().nullable() }).nullable(),
+      }),
+    )
+    .mutation(async ({ ctx, input }) => {
+      const made = await ctx.inWorkspace(async (tx) => {
         const wanted = brandsRow(input.brands);
         requireWithin(ctx.member, wanted);
         if (wanted && (await listBrands(tx, wanted)).length !== new Set(wanted).size)
@@ -270,9 +286,21 @@ export const members = router({
           by: ctx.member.userId,
         });
         await audit(tx, ctx.member.userId, 'member.invite', { email: input.email, role: input.role });
-        return { id, link: `${ctx.services.publicUrl ?? ctx.services.url}/invitation/${token}` };
-      }),
-    ),
+        const link = `${ctx.services.publicUrl ?? ctx.services.url}/invitation/${token}`;
+        return { id, link, workspace: (await workspaceName(tx)) ?? '' };
+      });
+      const { id, link, workspace } = made;
+      const { mailer } = ctx.services;
+      if (!input.send || !mailer) return { id, link, mail: null };
+      const problem = await sendNow(mailer, invitationOf(ctx.services, input.email, workspace, link)).then(
+        () => null,
+        (error: unknown) => {
+          if (error instanceof Problem) return error.message;
+          throw error;
+        },
+      );
+      return { id, link, mail: { problem } };
+    }),
 
   update: memberProcedure('admin')
     .input(z.object({ userId: z.string().max(100), role: RoleView, brands: Brands }))

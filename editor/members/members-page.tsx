@@ -1,11 +1,12 @@
 /** The people of a workspace, their roles and brands, and the invitations still open. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
-import { type FormEvent, useState } from 'react';
+import { type FormEvent, useId, useState } from 'react';
 import { client, type Outputs } from '../api.ts';
 import { type Brand, useCurrentBrand } from '../brands/current-brand.ts';
 import { sayProblem } from '../pipelines/pipelines-page.tsx';
 import { atLeast, meQuery, ROLES, type Role, roleLabel, useRole } from '../session/session.ts';
+import { mailQuery } from '../settings/mail-settings.tsx';
 import { date, dateTime, exact } from '../shell/dates.ts';
 import { Page } from '../shell/page.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
@@ -218,8 +219,13 @@ function Invite({ workspaceId, brands, onClose }: { workspaceId: string; brands:
   const [email, setEmail] = useState('');
   const [role, setRole] = useState<InvitedRole>('editor');
   const [chosen, setChosen] = useState<Brands>('all');
+  const [send, setSend] = useState(true);
+  const sendId = useId();
+  const { data: mail } = useQuery(mailQuery(workspaceId));
+  const mayMail = Boolean(mail?.from);
   const invite = useMutation({
-    mutationFn: () => client.members.invite.mutate({ workspaceId, email: email.trim(), role, brands: chosen }),
+    mutationFn: () =>
+      client.members.invite.mutate({ workspaceId, email: email.trim(), role, brands: chosen, send: mayMail && send }),
     onSuccess: () => cache.invalidateQueries({ queryKey: ['invitations', workspaceId] }),
   });
   const submit = (event: FormEvent) => {
@@ -232,13 +238,22 @@ function Invite({ workspaceId, brands, onClose }: { workspaceId: string; brands:
         open={true}
         onClose={onClose}
         title={`Invitation for ${email.trim()}`}
-        lead="Send this link to them. It works once, and is shown only now."
+        lead={
+          invite.data.mail?.problem === null
+            ? 'The mail is on its way. The link works once, and is shown only now.'
+            : 'Send this link to them. It works once, and is shown only now.'
+        }
         footer={
           <Button look="main" onClick={onClose}>
             Done
           </Button>
         }
       >
+        {invite.data.mail?.problem && (
+          <p className="text-warning mt-3" role="alert">
+            No mail was sent: {invite.data.mail.problem}
+          </p>
+        )}
         <CopyField label="Link" value={invite.data.link} className="mt-3" />
       </Dialog>
     );
@@ -247,7 +262,7 @@ function Invite({ workspaceId, brands, onClose }: { workspaceId: string; brands:
       open={true}
       onClose={onClose}
       title="Invite somebody"
-      act="Make the link"
+      act={mayMail && send ? 'Invite' : 'Make the link'}
       busy={invite.isPending}
       ready={email.trim() !== ''}
       error={invite.error}
@@ -277,6 +292,12 @@ function Invite({ workspaceId, brands, onClose }: { workspaceId: string; brands:
         )}
       </Field>
       <BrandChoice brands={brands} value={chosen} onChange={setChosen} />
+      {mayMail && (
+        <div className="row">
+          <Checkbox id={sendId} checked={send} onChange={setSend} label="Send the link by mail" />
+          <label htmlFor={sendId}>Send the link by mail</label>
+        </div>
+      )}
     </FormDialog>
   );
 }

@@ -1,7 +1,7 @@
 /** Settings of a workspace: its name, speech engines, keys of services, API tokens, and what this machine lacks. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { type FormEvent, type ReactNode, useState } from 'react';
+import { type FormEvent, useState } from 'react';
 import { client, type Outputs } from '../api.ts';
 import { CopyField } from '../members/copy-field.tsx';
 import { sayProblem } from '../pipelines/pipelines-page.tsx';
@@ -15,8 +15,10 @@ import { Field, Input, Select } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Loading, Skeleton } from '../ui/parts.tsx';
 import { toast } from '../ui/toast.tsx';
+import { Block } from './block.tsx';
 import { EngineList } from './engine-list.tsx';
 import { Keys } from './keys.tsx';
+import { MailSettings } from './mail-settings.tsx';
 
 export function SettingsPage() {
   const { workspaceId } = useParams({ strict: false }) as { workspaceId: string };
@@ -39,6 +41,7 @@ export function SettingsPage() {
           <Tokens workspaceId={workspaceId} />
         </>
       )}
+      {atLeast(role, 'editor') && <MailSettings workspaceId={workspaceId} mayTest={mayManage} />}
       {atLeast(role, 'analyst') && (
         <Block
           title="This installation"
@@ -62,31 +65,6 @@ export function SettingsPage() {
         </Block>
       )}
     </Page>
-  );
-}
-
-function Block({
-  title,
-  lead,
-  action,
-  children,
-}: {
-  title: string;
-  lead?: string;
-  action?: ReactNode;
-  children: ReactNode;
-}) {
-  return (
-    <section className="blk" aria-label={title}>
-      <header>
-        <div className="grow">
-          <h2 className="h-16">{title}</h2>
-          {lead && <p className="muted">{lead}</p>}
-        </div>
-        {action}
-      </header>
-      {children}
-    </section>
   );
 }
 

@@ -93,11 +93,14 @@ export function QuestionCard({ question: asked, decide, onDecided }: QuestionCar
               </Button>
             ))}
           </div>
-          {question.until && (
-            <p className="muted t-12" title={exact(question.until)}>
-              Open until {dateTime(question.until)}
-            </p>
-          )}
+          <p className="muted t-12">
+            {isOverdue(question) && (
+              <span className="text-warning" title={exact(question.createdAt)}>
+                Has been waiting since {dateTime(question.createdAt)}.{' '}
+              </span>
+            )}
+            {question.until && <span title={exact(question.until)}>Open until {dateTime(question.until)}.</span>}
+          </p>
         </>
       ) : (
         <p className="row" role="status">
@@ -108,6 +111,9 @@ export function QuestionCard({ question: asked, decide, onDecided }: QuestionCar
     </article>
   );
 }
+
+/** Its reminder was due. */
+const isOverdue = ({ remindAt }: Question) => remindAt !== null && new Date(remindAt) <= new Date();
 
 const named = (field: string): string => {
   const last = field.split('.').at(-1) ?? field;

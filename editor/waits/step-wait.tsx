@@ -4,9 +4,10 @@ import { client } from '../api.ts';
 import { CopyField } from '../members/copy-field.tsx';
 import type { StepOf } from '../runs/step-output.tsx';
 import { atLeast, useRole } from '../session/session.ts';
+import { dateTime, exact } from '../shell/dates.ts';
 import { Button } from '../ui/button.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
-import { QuestionCard } from './question-card.tsx';
+import { type Question, QuestionCard } from './question-card.tsx';
 
 /** The names under which the nodes of these types wait. */
 const WAITS: Record<string, { kind: 'person' | 'hook'; name: string; ask: string; label: string }> = {
@@ -35,6 +36,7 @@ export function StepWait({ workspaceId, run, nodeId, step }: StepOf) {
       {question.data && (
         <QuestionCard question={question.data} decide={(decision) => client.waits.decide.mutate({ ...at, decision })} />
       )}
+      {question.data?.state === 'open' && <Told question={question.data} />}
       {link.error && <ErrorOf error={link.error} />}
       {link.data ? (
         <CopyField label={wait.label} value={link.data.url} />
@@ -48,3 +50,33 @@ export function StepWait({ workspaceId, run, nodeId, step }: StepOf) {
     </div>
   );
 }
+
+/** Who knows of it, and when they are told again. */
+function Told({ question: { told, remindAt } }: { question: Question }) {
+  if (told === null) {
+    return <p className="t-12 muted">Nobody is told by mail here: send the link to whoever should decide.</p>;
+  }
+  const isAhead = remindAt !== null && new Date(remindAt) > new Date();
+  return (
+    <div className="t-12 muted grid gap-0.5">
+      {told.length === 0 && <p>Those who may decide are told by mail in a moment.</p>}
+      {told.map(({ name, kind, state, at, problem }) => (
+        <p key={`${name} ${kind}`} className={state === 'failed' ? 'text-warning' : ''}>
+          {name}: {toldWords[state]}
+          {kind === 'reminder' && ', as a reminder'}
+          {at && `, ${dateTime(at)}`}
+          {problem && `. ${problem}`}
+        </p>
+      ))}
+      {isAhead && <p title={exact(remindAt)}>Who has not answered is reminded {dateTime(remindAt)}.</p>}
+    </div>
+  );
+}
+
+const toldWords = {
+  due: 'mail goes out soon',
+  sending: 'mail is on its way',
+  sent: 'told by mail',
+  failed: 'could not be told',
+  dropped: 'no mail was needed',
+} as const;

@@ -46,6 +46,11 @@ export const manifest = defineManifest({
         title: 'Who may decide',
         labels: { editor: 'editors', admin: 'admins', owner: 'owners' },
       }),
+    remind: z.number().positive().max(8_760).nullable().default(24).meta({
+      title: 'Remind after',
+      unit: 'hours',
+      help: 'By e-mail, where a mail server is set up, and in the list of approvals.',
+    }),
     hours: z.number().positive().max(8_760).nullable().default(72).meta({ title: 'Expires after', unit: 'hours' }),
     expired: z.string().max(40).default('').meta({
       title: 'If it expires',
@@ -72,7 +77,8 @@ export const manifest = defineManifest({
 type Item = Parameters<Run<typeof manifest>>[1]['item'];
 
 export const run: Run<typeof manifest> = async (ctx, { item }) => {
-  const { title, message, outcomes, fields, reviewers, hours, expired } = ctx.config;
+  const { title, message, outcomes, fields, reviewers, remind, hours, expired } = ctx.config;
+  const inHours = (count: number) => new Date(Date.parse(ctx.now) + count * 3_600_000).toISOString();
   const offered = fields.flatMap((name) => {
     const value = partOf(item, name);
     return typeof value === 'string' ? [{ name, title: name, value }] : [];
@@ -80,7 +86,8 @@ export const run: Run<typeof manifest> = async (ctx, { item }) => {
   const answer = await ctx.wait('review', {
     kind: 'person',
     why: 'Waits for a person to decide.',
-    ...(hours === null ? {} : { until: new Date(Date.parse(ctx.now) + hours * 3_600_000).toISOString() }),
+    ...(hours === null ? {} : { until: inHours(hours) }),
+    ...(remind === null || remind >= (hours ?? Number.POSITIVE_INFINITY) ? {} : { remindAt: inHours(remind) }),
     title,
     message,
     outcomes: outcomes.map((outcome) => ({ name: outcome.name, title: outcome.title || outcome.name })),

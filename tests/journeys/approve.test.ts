@@ -5,19 +5,25 @@
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type SmtpEmulator, startSmtp } from '../../emulators/smtp.ts';
 import { type Client, connect } from '../../scripts/client.ts';
 import { openBrowser, type TestBrowser } from '../support/browser.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 const SOON = { timeout: 15_000 };
 let product: Product;
+let smtp: SmtpEmulator;
 let browser: TestBrowser;
 let page: Page;
 let client: Client;
 let brandId: string;
 
 beforeAll(async () => {
-  product = await startProduct({ sample: false });
+  smtp = await startSmtp();
+  product = await startProduct({
+    sample: false,
+    env: { SPLICEBOARD_SMTP_URL: smtp.url, SPLICEBOARD_MAIL_FROM: 'Spliceboard <post@example.com>' },
+  });
   client = await connect({ data: product.data });
   brandId = (await client.api.brands.list.query({ workspaceId: client.workspaceId }))[0]!.id;
   browser = await openBrowser();
@@ -28,6 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await product?.[Symbol.asyncDispose]();
+  await smtp?.close();
 });
 
 type Graph = NonNullable<Parameters<Client['api']['pipelines']['create']['mutate']>[0]['graph']>;
@@ -156,3 +163,40 @@ test('outcomes are rows of the settings: an added one is an output, one taken aw
     { name: 'way1', title: 'Later' },
   ]);
 }, 60_000);
+
+test('somebody who was invited by mail is told by mail what waits, and decides by the link in it', async () => {
+  const address = 'colleague@example.org';
+  await page.goto(`${product.url}/w/${client.workspaceId}/members`);
+  await page.getByRole('button', { name: 'Invite' }).click(SOON);
+  await page.getByLabel('E-mail', { exact: true }).fill(address);
+  await picture('invite');
+  await page.getByRole('dialog').getByRole('button', { name: 'Invite' }).click();
+  await page.getByText('The mail is on its way.').waitFor(SOON);
+  await page.getByRole('button', { name: 'Done' }).click();
+  const linkIn = (kind: string) => {
+    const raw = smtp.letters
+      .filter(({ to }) => to === address)
+      .at(-1)
+      ?.raw.replace(/=\r\n/g, '');
+    return new RegExp(`${product.url}/${kind}/[\\w.-]+`).exec(raw ?? '')?.[0];
+  };
+  const phone = await browser.newPage({ viewport: { width: 390, height: 844 } });
+  await phone.goto(linkIn('invitation')!);
+  await phone.getByLabel('Your name').fill('A Colleague');
+  await phone.getByLabel('Password').fill('a long enough password');
+  await phone.getByRole('button', { name: /Accept|Join|Come in/ }).click();
+  await phone.getByRole('link', { name: 'Gallery' }).waitFor(SOON);
+
+  const { runId, pipelineId } = await startRun();
+  await expect.poll(() => linkIn('approve'), { timeout: 40_000 }).toBeDefined();
+  await page.goto(`${product.url}/w/${client.workspaceId}/p/${pipelineId}?run=${runId}&node=ask`);
+  await page.getByText(/A Colleague: told by mail/).waitFor(SOON);
+  await page.getByText(/Who has not answered is reminded/).scrollIntoViewIfNeeded(SOON);
+  await picture('told');
+  await page.goto(`${product.url}/w/${client.workspaceId}/settings`);
+  await page.getByRole('switch', { name: 'Tell me by mail' }).waitFor(SOON);
+  await picture('mail-settings');
+  await phone.goto(linkIn('approve')!);
+  await phone.getByRole('button', { name: 'Approve' }).click(SOON);
+  await expect.poll(async () => (await stepOf(runId, 'go')).state, SOON).toBe('done');
+}, 120_000);

@@ -4,6 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MemberRole } from '../../db/accounts.ts';
+import { type SmtpEmulator, startSmtp } from '../../emulators/smtp.ts';
+import { mailerFrom } from '../../server/mail.ts';
 import { appRouter } from '../../server/router.ts';
 import { TEST_KIT } from '../support/database.ts';
 import {
@@ -45,10 +47,19 @@ const EXEMPT: Record<string, string> = {
 };
 
 let world: World;
+let smtp: SmtpEmulator;
 beforeAll(async () => {
+  smtp = await startSmtp();
   world = await makeWorld();
+  world.server.services.mailer = mailerFrom({
+    SPLICEBOARD_SMTP_URL: smtp.url,
+    SPLICEBOARD_MAIL_FROM: 'post@example.com',
+  });
 });
-afterAll(() => world?.server.close());
+afterAll(async () => {
+  await world?.server.close();
+  await smtp?.close();
+});
 
 /** An input that works for a member who may; what it names is made for this call. */
 const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> | Record<string, unknown>> = {
@@ -215,6 +226,9 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
     decision: { outcome: 'approved', edits: {}, comment: '' },
   }),
   'waits.link': async (place) => ({ ...(await question(place)), kind: 'person' }),
+  'mail.get': () => ({}),
+  'mail.set': () => ({ isWanted: false }),
+  'mail.test': () => ({}),
   'operations.get': () => ({}),
   'storage.get': () => ({}),
   'storage.setRetention': () => ({ runDays: 100, runsPerPipeline: null }),

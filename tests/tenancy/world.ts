@@ -8,6 +8,7 @@ import { audit, createInvitation, createToken, type MemberRole, ROLES, setKey } 
 import { addSidecar } from '../../db/assets.ts';
 import { createBrand } from '../../db/brands.ts';
 import { keepInspection, sendErrand } from '../../db/errands.ts';
+import { tell } from '../../db/notices.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
 import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
@@ -26,7 +27,7 @@ import { BEGIN, SAY, startTestServer, type TestServer } from '../support/server.
 export const WEAKEST_LAST = ROLES;
 
 export type Place = { workspaceId: string; brandId: string; mark: string };
-export type Person = { userId: string; token: string; tokenId: string };
+export type Person = { userId: string; email: string; token: string; tokenId: string };
 export type Workspace = {
   id: string;
   mark: string;
@@ -38,8 +39,8 @@ export type Workspace = {
 };
 export type World = { server: TestServer; alpha: Workspace; beta: Workspace };
 
-export async function makeWorld(): Promise<World> {
-  const server = await startTestServer();
+export async function makeWorld(options: { publicUrl?: string } = {}): Promise<World> {
+  const server = await startTestServer(options);
   return { server, alpha: await makeWorkspace(server, 'alpha'), beta: await makeWorkspace(server, 'beta') };
 }
 
@@ -115,6 +116,8 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
     for (const holder of ['first', 'second']) {
       await takeTurn(tx, { connection: { name: `${mark} slow` }, runId, holder, limit: far });
     }
+    const { rows: waits } = await sql<{ id: string }>`select id from wait where run_id = ${runId}`.execute(tx);
+    await tell(tx, { waitId: waits[0]!.id, kind: 'asked', people: [userId], again: null });
     await sql`insert into call (run_id, node, path, key, request_digest, state) values (${runId}, 'say', '{}', ${mark}, ${digest}, 'open')`.execute(
       tx,
     );
