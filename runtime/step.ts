@@ -7,159 +7,44 @@
  *   lost       another worker holds the lease, or the run was cancelled: nothing is written
  */
 
-import * as z from 'zod';
 import { hasAssets } from '../db/assets.ts';
-import { allowStep, usedSoFar } from '../db/budget.ts';
-import type { Database } from '../db/connect.ts';
 import { reopenRefused } from '../db/journal.ts';
 import type {
   AdvanceResult,
   Claimed,
   KeyAnswer,
   Lease,
-  Ledger,
   LedgerStep,
   MadeKey,
   SettledRow,
   Taken,
   Until,
 } from '../db/ledger.ts';
-import { runInstant } from '../db/runs.ts';
 import { digestOf, type StoredValue } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
-import type { BrandKit, ErrorJson, LookupResult, ManifestJson } from '../nodes/contract.ts';
+import type { ErrorJson, ManifestJson } from '../nodes/contract.ts';
 import type { AssetStore } from './assets.ts';
-import { createBroker, type Entry, type InternalHost } from './broker.ts';
+import type { Entry } from './broker.ts';
 import { callPipeline } from './call.ts';
-import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
-import { sendHttp, takeHttpTurn } from './capabilities/http.ts';
-import type { Catalogue, Plugin } from './catalogue.ts';
-import { withoutTypes } from './code.ts';
-import { performEffect } from './effects.ts';
-import type { FaultName, Faults } from './faults.ts';
-import type { Fetcher } from './fetch.ts';
-import {
-  type Decision,
-  decide,
-  isTrouble,
-  type Part,
-  type Path,
-  pendingOf,
-  type Settled,
-  stepKey,
-  tokensOf,
-} from './graph/advance.ts';
-import { overBudget } from './graph/budget.ts';
+import { CapabilityError } from './capabilities/capability.ts';
+import type { Plugin } from './catalogue.ts';
+import { Execution } from './execute.ts';
+import type { FaultName } from './faults.ts';
+import { decide, isTrouble, type Path, pendingOf, type Settled, stepKey, tokensOf } from './graph/advance.ts';
 import { callsOf } from './graph/calls.ts';
-import { convert } from './graph/convert.ts';
-import { referenceKey } from './graph/expression.ts';
-import { Budget, ERROR_PORT, type Graph, type Policy } from './graph/graph.ts';
 import { type JoinConfig, joinMove } from './graph/join.ts';
-import type { Plan, PlanNode, PlanTake } from './graph/plan.ts';
-import type { NodeManifests } from './graph/resolve.ts';
+import type { PlanNode } from './graph/plan.ts';
 import { isReused, reuseForSeconds } from './graph/reusable.ts';
-import { workOut } from './graph/settings.ts';
 import { type NewStrand, strandsOf } from './graph/strands.ts';
 import type { RunTrigger } from './graph/triggers.ts';
 import { storeOutputs } from './outputs.ts';
-import { declaredKit, reuseKey } from './reuse.ts';
-import { type Json, resultsOf, type Sandbox, type SandboxResult, type SandboxRun } from './sandbox/sandbox.ts';
+import { refusedByBudget } from './refused-budget.ts';
+import { reuseKey } from './reuse.ts';
 import { verdictOn } from './settle.ts';
-import type { Tally } from './tally.ts';
-import { NO_TURNS, turnsOf } from './turns.ts';
+import { StepInputs } from './step-inputs.ts';
+import type { Ahead, Carried, Item, Paused, RunPlan, StepHost, StrandEnd, StrandHold } from './strand.ts';
 import type { Values } from './values.ts';
-import { waitFor } from './waits.ts';
 
-/** What does not change while a run goes on; kept by the worker. */
-export type RunPlan = {
-  graph: Graph;
-  plan: Plan;
-  pins: Record<string, { version: string }>;
-  kit: BrandKit;
-  /** Node id → its manifest with the ports it really has in this graph. */
-  manifests: NodeManifests;
-  /** A person's corrections stand in the way of going on without the database's answer. */
-  isCorrected?: boolean;
-  /** When the run began, once something asked. */
-  instant?: Promise<string>;
-};
-
-export type StepHost = {
-  ledger: Ledger;
-  db: Database;
-  sandbox: Sandbox;
-  catalogue: Catalogue;
-  capabilities: ReadonlyMap<string, Capability>;
-  internalHosts: ReadonlyMap<string, InternalHost>;
-  fetcher: Fetcher;
-  stores(workspaceId: string): { assets: AssetStore; values: Values };
-  faults: Faults;
-  /** Keys of the plans that this worker knows. */
-  known(): string[];
-  /** Milliseconds that an item of a range takes, by run and node. */
-  pace: Map<string, number>;
-  /** Counts what was settled. */
-  tally: Tally;
-  log(line: string, details: Record<string, unknown>): void;
-};
-
-/** What the worker lends to a strand it works on. */
-export type StrandHold = {
-  workerId: string;
-  /** Aborted when the lease is lost, the run cancelled or the worker stops. */
-  signal: AbortSignal;
-  /** Whether the lease is surely still ours: the last good beat is younger than 2 s. */
-  isLive(): boolean;
-  progress(fraction: number, note: string | null): void;
-  /** How many strands of each lane this worker can begin with now. */
-  room(): Record<string, number>;
-  /** Whether a light successor may be taken on at once. */
-  mayChain(): boolean;
-  /** A name for the strand of a successor that is gone on with before this settlement is answered; null: wait for it. */
-  runOn(): number | null;
-  /** Settles when what was settled before in this chain is written: false where it was not. */
-  behind: Promise<boolean>;
-  /** Whether the rest of a range goes back to the queue: others came while every place was taken. */
-  givesWay(): boolean;
-  /** Whether settlements of light steps in a row are better written together: others of the lane want the database too. */
-  gathers(): boolean;
-  /** The strand is another one from now on: what was carried along is written. */
-  moved(strand: { id: number; token: number }): void;
-};
-
-/** Settled steps of a row that are written with the step that follows them, under the lease of the first. */
-export type Carried = { rows: SettledRow[]; since: number };
-
-/**
- * A step without any right, computed while the commit before it is on its way. Nothing of it counts until its strand is
- * leased by that commit; otherwise it is dropped.
- */
-export type Ahead = {
-  path: number[];
-  beganAt: string;
-  facts: Map<string, string>;
-  answer: Promise<SandboxResult>;
-  /** The commit that leases it is still on its way: its corrections are not known. */
-  isUnaware: boolean;
-  drop(): void;
-};
-
-export type StrandEnd =
-  | { kind: 'settled'; ended: boolean; lanes: string[]; chained: Claimed | null; ahead?: Ahead | null }
-  /** Sent; `chained` is gone on with meanwhile. `written` tells whether it was. */
-  | { kind: 'sent'; written: Promise<boolean>; chained: Claimed; ahead: Ahead }
-  /** Not written: `chained` takes it along, under the same lease. */
-  | { kind: 'gathered'; chained: Claimed; ahead: Ahead; carried: Carried }
-  | { kind: 'released'; lanes: string[] }
-  | { kind: 'lost' };
-
-/** An item that was computed with others, where that came to nothing as a whole. */
-const NOT_TOGETHER: ErrorJson = {
-  code: 'SANDBOX_TOGETHER',
-  message: 'The items were not computed together.',
-  hint: null,
-  retry: 'later',
-};
 const LOST: StrandEnd = { kind: 'lost' };
 /** Deaths of workers that are laid to one step before it is given up; those it had company in count in part. */
 const DEATHS = 3;
@@ -168,38 +53,9 @@ const PINNED = 'Pinned: not run.';
 const SAYS_NODES = process.env.SPLICEBOARD_LOG_NODES === '1';
 /** A range writes down what it has after this long. */
 const RANGE_MS = 20;
-/** So many of its items are computed together at most, and written down together: the way to the sandbox is most of a quick one. */
-const TOGETHER = 32;
-/** Paces of nodes in runs that are remembered at most. */
-const MOST_PACES = 2_000;
 /** So do light steps in a row that are written together. */
 const ROW_MS = 50;
 
-const LIMITS = {
-  pure: { wallMs: 60_000, cpuMs: 20_000 },
-  asking: { wallMs: 30 * 60_000, cpuMs: 60_000 },
-  heavy: { wallMs: 12 * 3_600_000, cpuMs: 120_000 },
-  memoryMb: 128,
-};
-
-type Item = {
-  path: number[];
-  decision: Decision;
-  inputs: Record<string, unknown>;
-  digests: Record<string, string[]>;
-  key: string | null;
-  isMine: boolean;
-  /** A reason that is not its inputs'. */
-  said?: string | null;
-  /** With its defaults, and what expressions in it give for this item. */
-  config?: Record<string, unknown>;
-  /** Why there is no config. */
-  fault?: ErrorJson;
-};
-/** Why an attempt gave its step back to sleep. */
-type Paused = { until?: Until; why?: string };
-/** A step whose computing has begun. */
-type Begun = { facts: Map<string, string>; answer: Promise<SandboxResult> };
 type Result = { row: SettledRow; settled: Settled; made?: MadeKey };
 
 export async function carryStrand(
@@ -230,13 +86,9 @@ class StrandWork {
   #lease: Lease;
   readonly #hold: StrandHold;
   readonly #stores: { assets: AssetStore; values: Values };
-  readonly #steps: Map<string, LedgerStep>;
+  readonly #inputs: StepInputs;
+  readonly #execution: Execution;
   #ahead: Ahead | null = null;
-  /** Items of the range that were computed together. */
-  readonly #together = new Map<Item, Begun>();
-  #lastTogether: Item | null = null;
-  /** Each item by itself: what was computed together came to nothing as a whole. */
-  #isAlone = false;
   #isUnaware = false;
   #carried: Carried = { rows: [], since: performance.now() };
   readonly #createdAt = performance.now();
@@ -251,7 +103,16 @@ class StrandWork {
     this.#lease = lease;
     this.#hold = hold;
     this.#stores = host.stores(claimed.run.workspaceId);
-    this.#steps = new Map(claimed.inputs.map((step) => [stepKey(step.node, step.path), step]));
+    this.#inputs = new StepInputs(host.db, this.#stores.values, claimed, run, node);
+    this.#execution = new Execution({
+      host,
+      run,
+      node,
+      hold,
+      stores: this.#stores,
+      current: () => ({ claimed: this.#claimed, lease: this.#lease }),
+      say: (path, line) => this.#say(path, line),
+    });
   }
 
   async carry(ahead: Ahead | null, carried: Carried | null): Promise<StrandEnd> {
@@ -282,7 +143,7 @@ class StrandWork {
       );
     }
 
-    for (const item of items) if (item.decision.kind === 'run') await this.#configure(item, plugin.manifest);
+    for (const item of items) if (item.decision.kind === 'run') await this.#inputs.configure(item, plugin.manifest);
     if (this.#node.early) {
       const asleep = await this.#awaitBranches(items[0]!);
       if (asleep) return asleep;
@@ -301,16 +162,16 @@ class StrandWork {
       else if (known?.found === 'made') results.push(await this.#reused(item, known));
       else {
         const begins = performance.now();
-        if (this.#mayComputeTogether(plugin) && !this.#together.has(item)) {
+        if (this.#execution.mayComputeTogether(plugin) && !this.#execution.isTogether(item)) {
           const isMade = ({ key }: Item) => key !== null && answers.get(key)?.found === 'made';
           const rest = items.slice(index);
-          this.#computeTogether(
+          this.#execution.computeTogether(
             plugin,
             rest.filter((each) => each.decision.kind === 'run' && !each.fault && !isMade(each)),
           );
         }
         const end = await this.#attempt(item, plugin, items.length > 1);
-        if (!this.#together.has(item)) this.#keepPace(performance.now() - begins);
+        if (!this.#execution.isTogether(item)) this.#execution.keepPace(performance.now() - begins);
         if (end.kind === 'result') results.push(end.result);
         else if (results.length === 0) return end.release();
         else {
@@ -320,7 +181,7 @@ class StrandWork {
         }
       }
       const isLast = index === items.length - 1;
-      if (!isLast && (item === this.#lastTogether || performance.now() - since > RANGE_MS)) {
+      if (!isLast && (this.#execution.isLastTogether(item) || performance.now() - since > RANGE_MS)) {
         const wrote = await this.#settle(results, items[index + 1]!.path.at(-1)!);
         if (wrote.kind === 'lost') return LOST;
         if (this.#hold.givesWay()) return this.#release({ until: null, why: null, counts: false });
@@ -369,7 +230,7 @@ class StrandWork {
   }
 
   async #decide(path: number[]): Promise<Item> {
-    const decision = decide(this.#run.plan, this.#node.id, path, (node, at) => this.#settledAt(node, at));
+    const decision = decide(this.#run.plan, this.#node.id, path, (node, at) => this.#inputs.settledAt(node, at));
     const item: Item = { path, decision, inputs: {}, digests: {}, key: null, isMine: false };
     if (decision.kind !== 'run') return item;
     if (this.#run.manifests.get(this.#node.id)?.shape === 'trigger') return this.#begin(item);
@@ -377,7 +238,7 @@ class StrandWork {
       const parts = decision.inputs[input.port];
       if (!parts) continue;
       const loaded: { value: unknown; digest: string }[] = [];
-      for (const part of parts) loaded.push(...(await this.#load(part, input.list)));
+      for (const part of parts) loaded.push(...(await this.#inputs.load(part, input.list)));
       item.inputs[input.port] = input.list ? loaded.map((each) => each.value) : loaded[0]!.value;
       item.digests[input.port] = loaded.map((each) => each.digest);
     }
@@ -390,7 +251,7 @@ class StrandWork {
    */
   async #awaitBranches(item: Item): Promise<StrandEnd | null> {
     if (item.decision.kind !== 'run' || !item.config) return null;
-    const pending = pendingOf(this.#run.plan, this.#node.id, item.path, (node, at) => this.#settledAt(node, at));
+    const pending = pendingOf(this.#run.plan, this.#node.id, item.path, (node, at) => this.#inputs.settledAt(node, at));
     const move = joinMove(item.config as JoinConfig, {
       pending: pending.length,
       present: Object.keys(item.decision.inputs).length,
@@ -423,36 +284,6 @@ class StrandWork {
       digests: { event: [digestOf(started.event)] },
       said: started.sample,
     };
-  }
-
-  #settledAt(node: string, path: Path): Settled | undefined {
-    const step = this.#steps.get(stepKey(node, path));
-    if (!step || step.state === 'cancelled') return undefined;
-    const outputs = Object.fromEntries(Object.entries(step.outputs).map(([port, stored]) => [port, stored.count]));
-    return { state: step.state, cause: step.cause, outputs };
-  }
-
-  /** The values behind one piece of an input; a whole list gives one for each member. */
-  async #load(part: Part, intoList: boolean): Promise<{ value: unknown; digest: string }[]> {
-    const step = this.#steps.get(stepKey(part.node, part.path))!;
-    const converted = (value: unknown, digest: string) => {
-      if (!part.source.convert) return { value, digest };
-      const made = convert(value, ...part.source.convert);
-      return { value: made, digest: digestOf(made) };
-    };
-    if (part.port === ERROR_PORT) return [converted(step.error, digestOf(step.error))];
-    const stored = step.outputs[part.port]!;
-    if (part.index !== null) {
-      const member = await this.#stores.values.member(stored, part.index);
-      return [converted(member.value, member.digest)];
-    }
-    if (stored.count === null || !intoList) return [converted(await this.#stores.values.load(stored), stored.digest)];
-    const members: { value: unknown; digest: string }[] = [];
-    for (let index = 0; index < stored.count; index++) {
-      const member = await this.#stores.values.member(stored, index);
-      members.push(converted(member.value, member.digest));
-    }
-    return members;
   }
 
   // -------------------------------------------------------------- reuse
@@ -495,7 +326,7 @@ class StrandWork {
   /** Who would do the work: a result of another ffmpeg or model is not the same result. */
   async #engines(manifest: ManifestJson, path: number[]): Promise<Record<string, string>> {
     const engines: Record<string, string> = {};
-    const scope = this.#scope(manifest, path, { signal: this.#hold.signal, progress: () => {}, turns: NO_TURNS });
+    const scope = this.#execution.scopeBefore(manifest, path);
     for (const capability of this.#host.capabilities.values()) {
       for (const [name, method] of Object.entries(capability.methods)) {
         if (!method.engine || !capability.declared(manifest, name)) continue;
@@ -535,7 +366,7 @@ class StrandWork {
   /** What a draft has fixed stands in the place of running, also where what it would need has failed. */
   async #takePin(path: number[], pinned: Record<string, StoredValue>): Promise<Result> {
     const isTrigger = this.#run.manifests.get(this.#node.id)?.shape === 'trigger';
-    const decision = decide(this.#run.plan, this.#node.id, path, (node, at) => this.#settledAt(node, at));
+    const decision = decide(this.#run.plan, this.#node.id, path, (node, at) => this.#inputs.settledAt(node, at));
     const item: Item = { path, decision, inputs: {}, digests: {}, key: null, isMine: false };
     const begun = isTrigger ? this.#begin(item) : item;
     if (begun.decision.kind === 'skip') return this.#passed(begun);
@@ -840,10 +671,10 @@ class StrandWork {
     if (work.#refusal(plugin)) return null;
     const item = await work.#decide(path);
     if (item.decision.kind !== 'run') return null;
-    await work.#configure(item, plugin.manifest);
+    await work.#inputs.configure(item, plugin.manifest);
     if (item.fault) return null;
     const facts = new Map<string, string>();
-    const answer = work.#execute(plugin, item, 'run', item.inputs, facts, {});
+    const answer = work.#execution.execute(plugin, item, 'run', item.inputs, facts, {});
     answer.catch(() => {}); // met by whoever goes on with it
     return { path, beganAt, facts, answer, isUnaware: false, drop: () => abort.abort('dropped') };
   }
@@ -890,7 +721,7 @@ class StrandWork {
   async #call(item: Item): Promise<StrandEnd> {
     if (item.decision.kind !== 'run') return this.#settle([this.#passed(item)], null);
     const { target } = callsOf(this.#run.graph, this.#run.manifests).find(({ node }) => node === this.#node.id) ?? {};
-    const fault = item.fault ?? (target ? await this.#overBudget(false) : internalError(new Error('no target')));
+    const fault = item.fault ?? (target ? await this.#refusedByBudget(false) : internalError(new Error('no target')));
     if (fault || !target) return this.#settle([this.#failed(item, fault!)], null);
     if (!(await this.#hold.behind) || !(await this.#land())) return LOST;
     const { values } = this.#stores;
@@ -925,70 +756,6 @@ class StrandWork {
     }
   }
 
-  /** What asks for nothing, is tried for the first time and is paid by nobody may be computed together, and more than once. */
-  #mayComputeTogether({ manifest }: Plugin): boolean {
-    const { attempts, deaths, lo, hi } = this.#claimed.strand;
-    const isPaid = this.#run.graph.limits?.budget !== undefined || this.#run.plan.payers !== undefined;
-    const asks = Object.keys(manifest.capabilities).length > 0;
-    return (
-      lo !== hi && manifest.effect === 'pure' && !asks && !isPaid && attempts === 1 && deaths === 0 && !this.#isAlone
-    );
-  }
-
-  /** Begins with as many of these as are quick enough. */
-  #computeTogether(plugin: Plugin, next: Item[]): void {
-    const pace = this.#host.pace.get(this.#paceKey);
-    const items = next.slice(0, pace === undefined ? 0 : Math.min(TOGETHER, Math.floor(RANGE_MS / pace)));
-    if (items.length < 2) return;
-    const [first] = items as [Item];
-    const begins = performance.now();
-    const all = this.#execute(plugin, first, 'run', null, new Map(), {}, items).then((whole) => {
-      this.#keepPace((performance.now() - begins) / items.length);
-      const each = resultsOf(whole);
-      return each?.length === items.length ? each : null;
-    });
-    all.catch(() => {}); // met where an item's turn comes; nobody where the range is given up before
-    for (const [at, item] of items.entries()) {
-      const facts = new Map<string, string>();
-      const answer = all.then((each): SandboxResult => {
-        const own = each?.[at];
-        if (!own) return { ok: false, error: NOT_TOGETHER };
-        for (const event of own.said) {
-          if (event.kind === 'fact') facts.set(event.name, event.value);
-          else if (event.kind === 'log') this.#say(item.path, event.line);
-        }
-        return own.ok ? { ok: true, value: (own.value ?? null) as Json } : { ok: false, error: own.error };
-      });
-      answer.catch(() => {});
-      this.#together.set(item, { facts, answer });
-    }
-    this.#lastTogether = items.at(-1)!;
-  }
-
-  /** Remembers how long an item of this node takes in this run. */
-  #keepPace(ms: number): void {
-    const { pace } = this.#host;
-    if (pace.size > MOST_PACES) pace.clear();
-    pace.set(this.#paceKey, ms);
-  }
-
-  get #paceKey(): string {
-    return `${this.#claimed.run.id} ${this.#node.id}`;
-  }
-
-  /** What an item that was computed with others came to. A failure of the sandbox may be another's: it runs by itself then. */
-  async #togetherAnswer(item: Item, plugin: Plugin): Promise<(Begun & { result: SandboxResult }) | null> {
-    const begun = this.#together.get(item);
-    if (!begun) return null;
-    const result = await begun.answer;
-    if (result.ok || !result.error.code.startsWith('SANDBOX_')) return { ...begun, result };
-    this.#isAlone = true;
-    if (this.#hold.signal.aborted) return { ...begun, result };
-    const facts = new Map<string, string>();
-    const answer = this.#execute(plugin, item, 'run', item.inputs, facts, {});
-    return { facts, answer, result: await answer };
-  }
-
   async #attempt(
     item: Item,
     plugin: Plugin,
@@ -996,15 +763,16 @@ class StrandWork {
   ): Promise<{ kind: 'result'; result: Result } | { kind: 'release'; release: () => Promise<StrandEnd> }> {
     const { manifest } = plugin;
     const isDry = this.#claimed.run.dryRun && manifest.effect === 'writes-external';
-    const early = await this.#togetherAnswer(item, plugin);
+    const early = await this.#execution.togetherAnswer(item, plugin);
     const begun = this.#ahead && same(this.#ahead.path, item.path) ? this.#ahead : null;
     this.#ahead = null;
     const facts = early?.facts ?? begun?.facts ?? new Map<string, string>();
     const paused: Paused = {};
     const entry: Entry = isDry ? 'simulate' : 'run';
-    const over = begun || early ? null : await this.#overBudget(isDry);
+    const over = begun || early ? null : await this.#refusedByBudget(isDry);
     if (over) return { kind: 'result', result: this.#failed(item, over) };
-    const coming = early?.answer ?? begun?.answer ?? this.#execute(plugin, item, entry, item.inputs, facts, paused);
+    const coming =
+      early?.answer ?? begun?.answer ?? this.#execution.execute(plugin, item, entry, item.inputs, facts, paused);
     if (
       this.#carried.rows.length > 0 &&
       !(await isSoon(coming, this.#carried.since + ROW_MS)) &&
@@ -1055,7 +823,7 @@ class StrandWork {
       effect: manifest.effect,
       attempt: this.#claimed.strand.attempts,
       attempts: manifest.limits?.attempts,
-      policy: this.#policy(),
+      policy: this.#execution.policy(),
       jitter: Math.random(),
       nowMs: Date.now(),
     });
@@ -1069,37 +837,8 @@ class StrandWork {
     return { kind: 'release', release: () => this.#release({ until, why: verdict.why, counts: true }) };
   }
 
-  /** Why this step may not begin, where the run or one that called it has a budget: read anew, as a person may have raised it. */
-  async #overBudget(isRehearsed: boolean): Promise<ErrorJson | null> {
-    const { graph, manifests, plan } = this.#run;
-    const payers = plan.payers ?? [];
-    const own = this.#claimed.run.id;
-    if (!graph.limits?.budget && payers.length === 0) return null;
-    // of what a called run has used only the node types are known
-    const known = new Map(manifests);
-    for (const manifest of this.#host.catalogue.manifests) known.set(`type:${manifest.id}`, manifest);
-    const idle = [...known].flatMap(([key, each]) =>
-      each.capabilities.wait || each.shape === 'call-pipeline' ? [key] : [],
-    );
-    const strand = this.#claimed.strand.id;
-    return inWorkspace(this.#host.db, this.#lease.workspaceId, async (tx) => {
-      for (const runId of graph.limits?.budget ? [own, ...payers] : payers) {
-        const used = await usedSoFar(tx, { runId, of: own, strand, idle });
-        const budget = Budget.safeParse(used?.budget);
-        if (!used || !budget.success) continue;
-        const isOwn = runId === own;
-        const payer = isOwn ? 'This run' : `Run ${used.number}, which called this,`;
-        const refusal = overBudget(
-          budget.data,
-          used,
-          { node: this.#node.id, name: this.#node.name, isRehearsed, payer },
-          known,
-        );
-        if (refusal) return refusal;
-      }
-      await allowStep(tx, { runId: own, strand });
-      return null;
-    });
+  #refusedByBudget(isRehearsed: boolean): Promise<ErrorJson | null> {
+    return refusedByBudget(this.#host, { claimed: this.#claimed, run: this.#run, node: this.#node }, isRehearsed);
   }
 
   /** Two ready strands of what is left of the range; the second begins at this item. */
@@ -1108,209 +847,7 @@ class StrandWork {
       (await this.#host.ledger.halve(this.#lease, at)) ? { kind: 'released', lanes: ['light'] } : LOST;
     return { kind: 'release' as const, release };
   }
-
-  /** `together`: these in the place of the one. */
-  async #execute(
-    plugin: Plugin,
-    item: Item,
-    entry: Entry,
-    input: unknown,
-    facts: Map<string, string>,
-    paused: Paused,
-    together?: Item[],
-  ) {
-    const { manifest } = plugin;
-    const { run, strand } = this.#claimed;
-    const policy = this.#policy();
-    const abort = new AbortController();
-    const signal = AbortSignal.any([this.#hold.signal, abort.signal]);
-    let highest = 0;
-    const progress = (fraction: number, note?: string | null) => {
-      highest = Math.max(highest, Math.min(1, fraction));
-      this.#hold.progress(highest, note ?? null);
-    };
-    const key = { runId: run.id, node: this.#node.id, path: item.path };
-    const { strand: held, token } = this.#lease;
-    const lease = { strand: held, token };
-    const pause = (until: Until, why: string) => {
-      paused.until = until;
-      paused.why = why;
-      abort.abort();
-    };
-    const { workspaceId } = run;
-    const turns = turnsOf({
-      db: this.#host.db,
-      workspaceId,
-      runId: run.id,
-      signal,
-      pause: (afterMs, why) => pause({ afterMs }, why),
-    });
-    // a look-up was given its turn as a whole, before it began
-    const ofItem = (holder: string) =>
-      entry === 'lookup'
-        ? { ...turns(holder), take: NO_TURNS.take }
-        : turns(`${stepKey(this.#node.id, item.path)} ${holder}`);
-    const scope = this.#scope(manifest, item.path, { signal, progress, turns: ofItem('step') });
-    const broker = createBroker(this.#host, {
-      scope,
-      entry,
-      key,
-      lease,
-      nonce: run.nonce,
-      isLive: this.#hold.isLive,
-      turns: ofItem,
-      effect: (at, name, request, isLive) =>
-        performEffect(
-          {
-            db: this.#host.db,
-            faults: this.#host.faults,
-            send: (sender, wanted) => {
-              const internal = this.#host.internalHosts.get(wanted.host ?? '');
-              return internal ? internal.handle(sender, wanted) : sendHttp(sender, wanted, this.#host.fetcher);
-            },
-            turn: (asker, wanted, holder) =>
-              this.#host.internalHosts.has(wanted.host ?? '')
-                ? Promise.resolve()
-                : takeHttpTurn({ ...asker, turns: ofItem(holder) }, wanted),
-            lookup: (effect) => this.#lookup(plugin, item, effect),
-            pause: (afterMs, why) => pause({ afterMs }, why),
-          },
-          { scope: at, key, intent: run.intent, token: strand.token, isLive },
-          name,
-          request,
-        ),
-      wait: (name, request) =>
-        waitFor({ db: this.#host.db, workspaceId: run.workspaceId, key, lease, pause }, name, request),
-    });
-    const limits =
-      manifest.weight === 'heavy'
-        ? LIMITS.heavy
-        : Object.keys(manifest.capabilities).length > 0
-          ? LIMITS.asking
-          : LIMITS.pure;
-    const configOf = (each: Item) => withoutTypes(manifest.config, each.config ?? {}) as Json;
-    // a pure step draws the same numbers wherever its result may be used
-    const seedOf = (each: Item) => each.key ?? `${run.seed}/${this.#node.id}/${each.path.join('.')}`;
-    return this.#host.sandbox.run({
-      workspaceId: run.workspaceId,
-      ...this.#realm(manifest, entry),
-      plugin: { digest: plugin.digest, code: plugin.code },
-      entry,
-      ctx: {
-        config: configOf(item),
-        now: scope.now,
-        seed: seedOf(item),
-        brand: scope.brand as Json,
-        connection: null,
-      },
-      inputs: input as Json,
-      ...(together && {
-        many: together.map((each) => ({ config: configOf(each), seed: seedOf(each), inputs: each.inputs as Json })),
-      }),
-      limits: {
-        wallMs: (policy?.wall ?? manifest.limits?.wallSeconds ?? limits.wallMs / 1000) * 1000,
-        cpuMs: (policy?.active ?? manifest.limits?.activeSeconds ?? limits.cpuMs / 1000) * 1000,
-        memoryMb: manifest.limits?.memoryMb ?? LIMITS.memoryMb,
-      },
-      onCall: (call, callSignal) => {
-        // what the node started ends with it
-        callSignal.addEventListener('abort', () => abort.abort(), { once: true });
-        return broker.answer(call);
-      },
-      onEvent: (event) => {
-        if (event.kind === 'progress') progress(event.fraction, event.note);
-        else if (event.kind === 'fact') facts.set(event.name, event.value);
-        else this.#say(item.path, event.line);
-      },
-      signal,
-    });
-  }
-
-  /** Which realm it runs in: one for the run, but a node that keeps nothing shares one with the brand's other runs. */
-  #realm(manifest: ManifestJson, entry: Entry): Pick<SandboxRun, 'contextKey' | 'isKept'> {
-    const { id, brandId } = this.#claimed.run;
-    if (manifest.stateless && manifest.effect === 'pure') return { contextKey: `brand:${brandId}`, isKept: true };
-    return { contextKey: entry === 'lookup' ? `${id}:lookup` : id };
-  }
-
-  async #lookup(plugin: Plugin, item: Item, effect: unknown): Promise<LookupResult> {
-    const answer = await this.#execute(plugin, item, 'lookup', effect, new Map(), {});
-    if (!answer.ok) return { state: 'unknown', why: answer.error.message };
-    const parsed = Lookup.safeParse(answer.value);
-    return parsed.success
-      ? (parsed.data as LookupResult)
-      : { state: 'unknown', why: 'The look-up gave no clear answer.' };
-  }
-
-  #scope(manifest: ManifestJson, path: number[], lent: Pick<StepScope, 'signal' | 'progress' | 'turns'>): StepScope {
-    const { run, strand } = this.#claimed;
-    return {
-      workspaceId: run.workspaceId,
-      brandId: run.brandId,
-      runId: run.id,
-      stepId: `${run.id}/${stepKey(this.#node.id, path)}`,
-      nodeId: this.#node.id,
-      path,
-      attempt: strand.attempts,
-      now: new Date(strand.beganAt).toISOString(),
-      manifest,
-      brand: declaredKit(manifest, this.#run.kit),
-      assets: this.#stores.assets,
-      ...lent,
-      log: (line) => this.#say(path, line),
-    };
-  }
-
-  #policy(): Policy | undefined {
-    return this.#run.graph.nodes.find((each) => each.id === this.#node.id)?.policy;
-  }
-
-  /** Works its settings out: the same for every item, unless expressions stand in them. */
-  async #configure(item: Item, manifest: ManifestJson): Promise<void> {
-    const { config } = this.#run.graph.nodes.find((each) => each.id === this.#node.id)!;
-    const refs = new Map<string, unknown>();
-    for (const take of this.#node.takes ?? []) refs.set(referenceKey(take), await this.#taken(take, item.path));
-    const now = this.#node.takesNow ? await this.#instant() : '';
-    const nameOf = (id: string) => this.#run.plan.nodes[id]?.name;
-    const settings = workOut(manifest, config, { refs, brand: this.#run.kit, run: { now }, path: item.path }, nameOf);
-    if (settings.ok) item.config = settings.config;
-    else item.fault = settings.error;
-  }
-
-  /** What an expression takes from another node at this item; undefined where that made nothing. */
-  async #taken({ from, node, port, depth }: PlanTake, path: number[]): Promise<unknown> {
-    const step = this.#steps.get(stepKey(node, path.slice(0, depth)));
-    const stored = step?.state === 'done' && Object.hasOwn(step.outputs, port) ? step.outputs[port] : undefined;
-    if (!stored) return undefined;
-    if (from === 'nodes') return this.#stores.values.load(stored);
-    const index = path[depth];
-    if (index === undefined || index >= (stored.count ?? 0)) return undefined;
-    return (await this.#stores.values.member(stored, index)).value;
-  }
-
-  /** When the run began: what `now()` is in all of its expressions. */
-  #instant(): Promise<string> {
-    const { id, workspaceId } = this.#claimed.run;
-    if (!this.#run.instant) {
-      const asked = inWorkspace(this.#host.db, workspaceId, (tx) => runInstant(tx, id));
-      this.#run.instant = asked;
-      // what could not be read once is asked again
-      asked.catch(() => delete this.#run.instant);
-    }
-    return this.#run.instant;
-  }
 }
-
-const Lookup = z.discriminatedUnion('state', [
-  z.object({
-    state: z.literal('confirmed'),
-    handle: z.string(),
-    evidence: z.string(),
-    reply: z.object({ status: z.number(), headers: z.record(z.string(), z.string()), body: z.unknown() }).optional(),
-  }),
-  z.object({ state: z.literal('absent') }),
-  z.object({ state: z.literal('unknown'), why: z.string().max(1000) }),
-]);
 
 function pathsOf(strand: { prefix: number[]; lo: number | null; hi: number | null }): number[][] {
   if (strand.lo === null) return [strand.prefix];

@@ -21,7 +21,8 @@ import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
 import { type Listening, listenToQueue } from './queue.ts';
-import { type Ahead, type Carried, carryStrand, type RunPlan, type StepHost, type StrandHold } from './step.ts';
+import { carryStrand } from './step.ts';
+import type { Ahead, Carried, RunPlan, StepHost, StrandHold } from './strand.ts';
 import { createTally } from './tally.ts';
 import { workspaceStores } from './values.ts';
 
