@@ -224,7 +224,7 @@ export async function beginRestore(url: string, wanted: readonly BackupTable[]):
            from run r where r.id = e.run_id and r.state = 'running' and e.state in ('intended', 'sending', 'absent', 'refused')`,
       );
       await client.query('alter table effect enable trigger user');
-      for (const table of tenants) await client.query(`alter table ${table} force row level security`);
+      // while all rows are seen: a number that is in use is never given again
       const { rows } = await client.query<{ table: string; column: string }>(
         `select c.oid::regclass::text as table, a.attname as column from pg_attribute a join pg_class c on c.oid = a.attrelid
           join pg_namespace n on n.oid = c.relnamespace where n.nspname in ('public', 'auth') and c.relkind = 'r' and a.attidentity <> ''`,
@@ -235,6 +235,7 @@ export async function beginRestore(url: string, wanted: readonly BackupTable[]):
           [table, column],
         );
       }
+      for (const table of tenants) await client.query(`alter table ${table} force row level security`);
       await client.query('commit');
       await client.end();
     },

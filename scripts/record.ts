@@ -1,20 +1,37 @@
 /**
  * `node scripts/record.ts`: keeps pipelines of today, each template and one with every node type that shapes a run, as saved
- * and with the plan made of them, in tests/fixtures/recorded. A recording that is there is never written anew: it is what people
- * saved. Runs are recorded by tests/runtime/recorded-runs.test.ts.
+ * and with the plan made of them, and expressions with what they give, in tests/fixtures/recorded (or the folder it is given).
+ * What the newest recording says already is not written again; else it is written beside the older ones, under the newest
+ * migration's number. A recording that is there is never written anew: it is what people saved. Runs are recorded by
+ * tests/runtime/recorded-runs.test.ts.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Catalogue, loadCatalogue } from '../runtime/catalogue.ts';
-import { storedExpression } from '../runtime/graph/expression.ts';
+import { evaluate, parseExpression, referenceKey, storedExpression, usesOf } from '../runtime/graph/expression.ts';
 import type { Graph } from '../runtime/graph/graph.ts';
 import { prepareRun } from '../runtime/graph/prepare.ts';
 import { withAddedPorts } from '../runtime/graph/resolve.ts';
 import { createSandbox } from '../runtime/sandbox/sandbox.ts';
 import { readTemplates } from '../server/templates.ts';
+import { CORPUS, SCOPE } from '../tests/expressions/corpus.ts';
+import { freePath, recordingsIn } from './recordings.ts';
 
 type Manifest = Catalogue['manifests'][number];
+
+const FORMS = [
+  'Plain text, {{ brand.name }} and {{ nodes.source.text }}',
+  '{{ each.list.texts }} is {{ item.number }}',
+  'upper(nodes.source.text)',
+  'formatDate(addDays(now(), 3), "EEEE, d MMMM", "Europe/Berlin")',
+  'nodes.source.number > 1 && !nodes.source.boolean ? "a" : "b"',
+  'text(nodes.source.number * 2 - 1 >= 3 || nodes.source.text == "1")',
+  '"" + text([1, 2, 3][nodes.source.number])',
+  '{ a: nodes.source.json, "b": [nodes.source.boolean] }.a ?? "none"',
+  'join(map(split(nodes.source.text, ","), part => trim(part)), ";")',
+];
 
 /**
  * A node of each trigger and flow type with the settings of its example, fed with what it needs, twice: with one thing, and with
@@ -59,19 +76,8 @@ function everyNode(manifests: readonly Manifest[]): Graph {
       }
     }
   }
-  const forms = [
-    'Plain text, {{ brand.name }} and {{ nodes.source.text }}',
-    '{{ each.list.texts }} is {{ item.number }}',
-    'upper(nodes.source.text)',
-    'formatDate(addDays(now(), 3), "EEEE, d MMMM", "Europe/Berlin")',
-    'nodes.source.number > 1 && !nodes.source.boolean ? "a" : "b"',
-    'text(nodes.source.number * 2 - 1 >= 3 || nodes.source.text == "1")',
-    '"" + text([1, 2, 3][nodes.source.number])',
-    '{ a: nodes.source.json, "b": [nodes.source.boolean] }.a ?? "none"',
-    'join(map(split(nodes.source.text, ","), part => trim(part)), ";")',
-  ];
   add('words', 'flow.set', {
-    values: forms.map((text, at) => ({ name: `w${at}`, title: '', type: 'text', value: storedExpression(text) })),
+    values: FORMS.map((text, at) => ({ name: `w${at}`, title: '', type: 'text', value: storedExpression(text) })),
   });
   wire(['list', 'texts'], ['words', 'when']);
   add('failed', 'flow.collect', {});
@@ -83,7 +89,41 @@ function everyNode(manifests: readonly Manifest[]): Graph {
   };
 }
 
-const FOLDER = path.resolve(import.meta.dirname, '../tests/fixtures/recorded');
+/** What each expression of the language's own list gives, over data that is small enough to be kept beside it. */
+function expressions() {
+  const source = { text: 'one, two', json: { a: 1 }, number: 2, boolean: false };
+  const own = Object.entries(source).map(
+    ([port, value]) => [referenceKey({ from: 'nodes', node: 'source', port }), value] as const,
+  );
+  const lines = [referenceKey({ from: 'each', node: 'list', port: 'texts' }), 'a line'] as const;
+  const all = [...SCOPE.refs, ...own, lines];
+  const refs = all.filter(([, value]) => JSON.stringify(value).length < 1_000);
+  const left = new Set(all.filter((each) => !refs.includes(each)).map(([key]) => key));
+  const data = { refs, brand: SCOPE.brand, run: SCOPE.run, path: SCOPE.path };
+  const texts = [...CORPUS.map(({ text }) => text), ...FORMS].filter((text) => text.length < 300);
+  const given = texts.flatMap<object>((text) => {
+    const reading = parseExpression(text);
+    if (!reading.ok) return [{ text, tree: null, fails: reading.error.code }];
+    const { tree } = reading;
+    if (usesOf(tree).some((use) => left.has(referenceKey(use)))) return [];
+    const outcome = evaluate(tree, { ...data, refs: new Map(refs) });
+    return [{ text, tree, ...(outcome.ok ? { gives: outcome.value } : { fails: outcome.error.code }) }];
+  });
+  // one a line: a difference is seen at a glance
+  return `{ "data": ${JSON.stringify(data)},\n"expressions": [\n${given.map((each) => JSON.stringify(each)).join(',\n')}\n] }\n`;
+}
+
+/** Unless the newest of its name says the same. */
+function keep(folder: string, name: string | undefined, text: string): void {
+  mkdirSync(folder, { recursive: true });
+  const newest = recordingsIn(folder, name).at(-1);
+  if (newest && readFileSync(path.join(folder, newest), 'utf8') === text) return;
+  const file = freePath(folder, name);
+  writeFileSync(file, text, { flag: 'wx' });
+  process.stdout.write(`${file}\n`);
+}
+
+const FOLDER = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, '../tests/fixtures/recorded'));
 const cacheDir = await mkdtemp(path.join(tmpdir(), 'record-'));
 const sandbox = await createSandbox({ cacheDir });
 try {
@@ -92,11 +132,9 @@ try {
     const prepared = prepareRun(graph, manifests);
     if (!prepared.ok) throw new Error(`${id}: ${prepared.problems.map(({ message }) => message).join(' ')}`);
     const { plan, first } = prepared;
-    const text = `${JSON.stringify({ graph, plan, first }, null, 1)}\n`;
-    await writeFile(path.join(FOLDER, `${id}.json`), text, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
+    keep(FOLDER, id, `${JSON.stringify({ graph, plan, first }, null, 1)}\n`);
   }
+  keep(path.join(FOLDER, 'expressions'), undefined, expressions());
 } finally {
   await sandbox[Symbol.asyncDispose]();
   await rm(cacheDir, { recursive: true });

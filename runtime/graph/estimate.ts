@@ -105,12 +105,15 @@ export function estimate(
     calls: sum.calls,
     posts: sum.posts,
     accounts: accounts.size,
-    money: [...money].map(([currency, minor]) => ({ currency, minor: Math.ceil(minor) })),
-    quota: [...quota].map(([name, units]) => ({ name, units: Math.ceil(units) })),
+    // in the same order before a run and after it
+    money: [...money].sort(byName).map(([currency, minor]) => ({ currency, minor: Math.ceil(minor) })),
+    quota: [...quota].sort(byName).map(([name, units]) => ({ name, units: Math.ceil(units) })),
     basedOn: earlier.length,
     unknown,
   };
 }
+
+const byName = ([a]: readonly [string, number], [b]: readonly [string, number]) => (a < b ? -1 : 1);
 
 function unitsOf(per: 'step' | 'call' | 'minute', of: { steps: number; calls: number; size: number | null }): number {
   if (per === 'minute') return of.steps === 0 ? 0 : (of.size ?? 0) / 60;

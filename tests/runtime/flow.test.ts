@@ -1,6 +1,9 @@
 /** The nodes that shape a run, in real runs: what they let through, bring together, sort out and end. */
+import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Policy } from '../../runtime/graph/graph.ts';
 import { type Bench, graphOf, openBench } from './bench.ts';
+import { markingMedia, marks } from './marks.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -216,4 +219,45 @@ test('a node’s own policy tries again on all errors, so often and no longer', 
   await bench.ended(stuck);
   expect((await bench.steps(stuck, 'code'))[0]!.error).toMatchObject({ code: 'SANDBOX_CPU' });
   expect(Date.now() - from).toBeLessThan(15_000); // its type would allow 20 s of computing
+});
+
+test('a node’s own time-out ends each attempt of its step, and the last one with its own code', async () => {
+  const file = path.join(bench.folder, 'slow');
+  const slow = await bench.worker({ tags: ['slow'], capabilities: [markingMedia(file, { ms: 60_000 })] });
+  const start = (name: string, policy: Policy) => {
+    const graph = graphOf([`numbers {"count":1,"prefix":"${name} "}`, 'work'], ['numbers.items > work.text']);
+    graph.nodes[1]!.policy = { tag: 'slow', wall: 1, ...policy };
+    return bench.start(graph, { nonce: crypto.randomUUID() });
+  };
+  const from = Date.now();
+  const ids = [await start('once', { attempts: 1 }), await start('thrice', { attempts: 3, wait: 0 })];
+  const pausing = await start('later', { attempts: 2, wait: 600 });
+  const ends = [];
+  for (const id of ids) {
+    expect((await bench.ended(id)).run.state).toBe('problems');
+    ends.push((await bench.steps(id, 'work'))[0]!);
+  }
+  const error = { code: 'SANDBOX_TIME', message: 'The node took longer than it may.', retry: 'later' };
+  expect(ends).toMatchObject([
+    { state: 'failed', attempt: 1, error },
+    { state: 'failed', attempt: 3, error },
+  ]);
+  expect(Date.now() - from).toBeLessThan(15_000); // its type would allow half a day
+  expect(Date.now() - from).toBeGreaterThan(3_000);
+  const waiting = await bench.until(pausing, ({ nodes }) => nodes.some(({ state }) => state === 'waiting'));
+  expect(waiting.nodes[1]!.reason).toBe('Trying again: The node took longer than it may.');
+  const begun = (name: string) => marks(file).filter((line) => line === `begin work/${name} 1/0`).length;
+  expect(['once', 'thrice', 'later'].map(begun)).toEqual([1, 3, 1]);
+  await expect.poll(() => slow.held()).toBe(0);
+  expect(marks(file).filter((line) => line.startsWith('end'))).toEqual([]);
+  await bench.stop(slow);
+}, 30_000);
+
+test('sleeping does not count towards a node’s time-out', async () => {
+  const graph = graphOf(['numbers {"count":1}', 'nap:flow.delay {"amount":0.03}'], ['numbers.items > nap.item']);
+  graph.nodes[1]!.policy = { wall: 1, attempts: 1 };
+  const from = Date.now();
+  const id = await bench.start(graph, { nonce: crypto.randomUUID() });
+  expect((await bench.ended(id)).run.state).toBe('succeeded');
+  expect(Date.now() - from).toBeGreaterThan(1_500);
 });

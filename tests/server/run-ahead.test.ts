@@ -61,6 +61,7 @@ type Ahead = {
     posts: number;
     accounts: number;
     money: { currency: string; minor: number }[];
+    quota: { name: string; units: number }[];
     basedOn: number;
     unknown: string[];
   };
@@ -183,7 +184,11 @@ test('what a called pipeline sends and costs is foretold of the one that calls i
   const pipelineId = await create(graph);
   const first = await run(pipelineId);
   const cost = await scene.call<Record<'taken', Ahead['estimate']>>('runs.cost', 'query', { runId: first });
-  const used = { posts: 3, accounts: 1, calls: 6 };
+  const quota = [
+    { name: 'minutes heard', units: 1 },
+    { name: 'questions', units: 9 },
+  ];
+  const used = { posts: 3, accounts: 1, calls: 6, quota };
   expect(cost.taken).toMatchObject(used);
   const again = await preview(pipelineId, { nonce: 'again' });
   expect(again.estimate).toMatchObject({ ...used, unknown: [] });
@@ -203,6 +208,56 @@ test('what is paid in a called pipeline is in the estimate of its caller, by wha
   expect(estimate(ahead, earlier, null, own, types)).toMatchObject({
     ...{ calls: 15, money: [{ currency: 'USD', minor: 60 }] },
   });
+});
+
+test('of a quota the units of what will be asked are foretold, and none for what is reused', async () => {
+  const pipelineId = await create(board(await recording(40)));
+  const first = await preview(pipelineId);
+  expect([first.estimate.quota, first.estimate.unknown.includes('ask')]).toEqual([[], true]); // nobody knows how much yet
+  await run(pipelineId);
+  expect((await preview(pipelineId)).estimate.quota).toEqual([]);
+  const part = await preview(pipelineId, { from: 'ask' });
+  expect(part.estimate.quota).toEqual([{ name: 'questions', units: 12 }]);
+  const runId = await run(pipelineId, { from: 'ask' });
+  const cost = await scene.call<Record<'expected' | 'taken', Ahead['estimate']>>('runs.cost', 'query', { runId });
+  expect([cost.expected.quota, cost.taken.quota]).toEqual([part.estimate.quota, part.estimate.quota]);
+  // a unit that is begun counts whole: 40 seconds are 4/3
+  const all = await preview(pipelineId, { nonce: 'again' });
+  expect(all.estimate.quota).toEqual([
+    { name: 'minutes heard', units: 2 },
+    { name: 'questions', units: 12 },
+  ]);
+  // asking is no publishing
+  const rehearsed = await preview(pipelineId, { nonce: 'again', dryRun: true });
+  expect(rehearsed.estimate).toMatchObject({ posts: 0, quota: all.estimate.quota });
+}, 30_000);
+
+test('what is paid for and what is used up stand in the same order before a run and after it', () => {
+  const costs = [
+    { per: 'step', quota: { name: 'tokens', units: 5 }, money: { currency: 'USD', minor: 1 } },
+    { per: 'call', quota: { name: 'posts', units: 0.5 }, money: { currency: 'EUR', minor: 2 } },
+  ];
+  const manifests = new Map(
+    ['one', 'two'].map((node, index) => [node, { inputs: {}, cost: costs[index] } as unknown as ManifestJson]),
+  );
+  const took = { steps: 1, made: 1, seconds: 1, calls: 3, posts: 0, accounts: [] };
+  const earlier = [{ size: null, busy: 2, nodes: { one: took, two: took } }];
+  for (const order of [
+    ['one', 'two'],
+    ['two', 'one'],
+  ]) {
+    const ahead = order.map((node) => ({ node, reused: 0, total: 1, isRehearsed: false }));
+    expect(estimate(ahead, earlier, null, manifests)).toMatchObject({
+      money: [
+        { currency: 'EUR', minor: 6 },
+        { currency: 'USD', minor: 1 },
+      ],
+      quota: [
+        { name: 'posts', units: 2 },
+        { name: 'tokens', units: 5 },
+      ],
+    });
+  }
 });
 
 test('an earlier run is started again with its inputs by another version', async () => {
@@ -246,10 +301,21 @@ test('after three runs: for a recording twice as long the time within 30 %, call
   const { estimate: foreseen } = await preview(pipelineId, { inputs });
   expect(foreseen).toMatchObject({ posts: 12, accounts: 1, calls: 24, basedOn: 3, unknown: [] });
   expect(foreseen.money).toEqual([{ currency: 'USD', minor: 12 }]);
+  const quota = [
+    { name: 'minutes heard', units: 4 },
+    { name: 'questions', units: 36 },
+  ];
+  expect(foreseen.quota).toEqual(quota);
   const runId = await run(pipelineId, { inputs });
   const cost = await scene.call<Record<'expected' | 'taken', Ahead['estimate']>>('runs.cost', 'query', { runId });
-  expect(cost.expected).toMatchObject({ posts: 12, accounts: 1, calls: 24, seconds: foreseen.seconds });
-  expect(cost.taken).toMatchObject({ posts: 12, accounts: 1, calls: 24, money: [{ currency: 'USD', minor: 12 }] });
+  expect(cost.expected).toMatchObject({ posts: 12, accounts: 1, calls: 24, quota, seconds: foreseen.seconds });
+  expect(cost.taken).toMatchObject({
+    posts: 12,
+    accounts: 1,
+    calls: 24,
+    quota,
+    money: [{ currency: 'USD', minor: 12 }],
+  });
   expect(Math.abs(foreseen.seconds! / cost.taken.seconds! - 1)).toBeLessThan(0.3);
 }, 40_000);
 

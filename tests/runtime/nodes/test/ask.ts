@@ -15,6 +15,7 @@ export const manifest = defineManifest({
   config: z.strictObject({ failOn: z.string().default('') }),
   capabilities: { http: [{ method: 'GET', host: 'posts.test', path: '/posts', why: 'to ask' }] },
   limits: { attempts: 1 },
+  cost: { per: 'call', quota: { name: 'questions', units: 3 } },
   example: { inputs: { text: 'a' } },
 });
 

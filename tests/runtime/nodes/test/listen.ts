@@ -15,7 +15,7 @@ export const manifest = defineManifest({
   outputs: { items: port.text.list() },
   config: z.strictObject({ recording: z.string().default('0'.repeat(64)) }),
   capabilities: { media: ['waveform'] },
-  cost: { per: 'minute', money: { currency: 'USD', minor: 6 } },
+  cost: { per: 'minute', money: { currency: 'USD', minor: 6 }, quota: { name: 'minutes heard', units: 2 } },
   example: { inputs: {} },
 });
 
