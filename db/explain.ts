@@ -24,7 +24,13 @@ export type StrandFacts = {
   /** The run that it has called and that goes on. */
   child: { runId: string; runNumber: number; startedAt: Date } | null;
   /** The newest wait that the step has not been given the answer of. */
-  wait: { kind: WaitKind; state: WaitRow['state']; until: Date | null } | null;
+  wait: {
+    kind: WaitKind;
+    state: WaitRow['state'];
+    until: Date | null;
+    /** When who may answer is told again, where that lies ahead. */
+    remindAt: Date | null;
+  } | null;
   /** Its newest act that is not over. */
   effect: { state: EffectState; host: string | null; sendBy: Date | null; nextCheckAt: Date | null } | null;
 };
@@ -68,6 +74,7 @@ type Selected = {
   wait_kind: WaitKind | null;
   wait_state: WaitRow['state'];
   wait_until: Date | null;
+  wait_remind: Date | null;
   effect_state: EffectState | null;
   effect_host: string | null;
   send_by: Date | null;
@@ -80,13 +87,14 @@ const FACTS = sql`
   w.name as worker_name, w.beat_at > clock_timestamp() - interval '4 seconds' as worker_lives,
   u.run_id as making_run, u.run_number as making_number, c.id as child_run, c.number as child_number, c.started_at as child_started,
   q.kind as wait_kind, q.state as wait_state, q.until as wait_until,
+  case when q.notify_at > clock_timestamp() then q.notify_at end as wait_remind,
   e.state as effect_state, e.request ->> 'host' as effect_host, e.send_by, e.next_check_at`;
 const AROUND = sql`
   left join worker w on w.id = s.worker
   left join reuse u on u.workspace_id = s.workspace_id and u.key = s.waits_for and u.state = 'making'
   left join run c on c.parent_run = s.run_id and c.parent_node = s.node and c.parent_path = s.path and c.state = 'running'
   left join lateral (
-    select kind, state, until from wait
+    select kind, state, until, notify_at from wait
      where run_id = s.run_id and node = s.node and path = s.path and not taken order by created_at desc limit 1) q on true
   left join lateral (
     select state, request, send_by, next_check_at from effect
@@ -242,7 +250,12 @@ function factsOf(row: Selected): StrandFacts {
         ? null
         : { runId: row.child_run, runNumber: row.child_number!, startedAt: row.child_started! },
     making: row.making_run === null ? null : { runId: row.making_run, runNumber: row.making_number! },
-    wait: row.wait_kind && { kind: row.wait_kind, state: row.wait_state, until: row.wait_until },
+    wait: row.wait_kind && {
+      kind: row.wait_kind,
+      state: row.wait_state,
+      until: row.wait_until,
+      remindAt: row.wait_remind,
+    },
     effect: row.effect_state && {
       state: row.effect_state,
       host: row.effect_host,

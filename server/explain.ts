@@ -24,6 +24,7 @@ export const EXPLANATIONS = [
   'wait-time',
   'wait-hook',
   'wait-person',
+  'wait-reminder',
   'wait-over',
   'wait-result',
   'wait-child',
@@ -206,7 +207,12 @@ function explainWait(
     case 'hook':
       return said('wait-hook', reason ?? 'Waits for a call from outside.', { next, act: { kind: 'answer' } });
     case 'person':
-      return said('wait-person', reason ?? 'Waits for a person to decide.', { next, act: { kind: 'answer' } });
+      return wait.remindAt === null
+        ? said('wait-person', reason ?? 'Waits for a person to decide.', { next, act: { kind: 'answer' } })
+        : said('wait-reminder', reason ?? 'Waits for a person to decide.', {
+            next: wait.remindAt,
+            act: { kind: 'answer' },
+          });
     default:
       wait.kind satisfies never;
       return said('unexplained', `It waits for ${String(wait.kind)}.`);

@@ -44,6 +44,7 @@ function ownerOf(
 ): z.infer<typeof Owner> {
   switch (code) {
     case 'wait-person':
+    case 'wait-reminder':
     case 'effect-unknown':
       return { kind: 'person', name: 'A person' };
     case 'wait-hook':

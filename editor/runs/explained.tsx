@@ -47,6 +47,8 @@ function nextWord(code: Explanation['code']): string {
     case 'wait-hook':
     case 'sending':
       return 'Open until';
+    case 'wait-reminder':
+      return 'Reminded';
     case 'retry':
       return 'Next try';
     case 'effect-check':

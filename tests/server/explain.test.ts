@@ -79,7 +79,9 @@ async function* situations(): AsyncGenerator<Situation> {
   const waits: StrandFacts['wait'][] = [null];
   for (const kind of await allowed('wait', 'kind'))
     for (const state of await allowed('wait', 'state'))
-      for (const until of [null, LATER]) waits.push({ kind, state, until } as StrandFacts['wait']);
+      for (const until of [null, LATER])
+        for (const remindAt of kind === 'person' ? [null, LATER] : [null])
+          waits.push({ kind, state, until, remindAt } as StrandFacts['wait']);
   const effects: StrandFacts['effect'][] = [null];
   for (const state of await allowed('effect', 'state'))
     effects.push({ state, host: 'a.example', sendBy: LATER, nextCheckAt: null } as StrandFacts['effect']);
@@ -318,6 +320,16 @@ describe('with a worker', () => {
     expect(nap).toMatchObject({ code: 'wait-time', text: 'Goes on 60 minutes after it came here.', act: null });
     expect(Math.round((Date.parse(nap.next!) - Date.now()) / 60_000)).toBe(60);
     expect(await told(runId, 'ask')).toMatchObject({ code: 'wait-person', act: { kind: 'answer' } });
+    const remindAt = new Date(Date.now() + 3_600_000);
+    await bench.inside((tx) =>
+      tx
+        .updateTable('wait')
+        .set({ notify_at: remindAt })
+        .where('run_id', '=', runId)
+        .where('node', '=', 'ask')
+        .execute(),
+    );
+    expect(await told(runId, 'ask')).toMatchObject({ code: 'wait-reminder', next: remindAt.toISOString() });
     expect(await told(runId, 'call')).toMatchObject({ code: 'wait-hook', act: { kind: 'answer' } });
     expect(await ofNode(runId, 'after')).toMatchObject({ code: 'not-begun', text: 'Waits for ask.' });
     const answer = await call(server, 'runs.cancel', 'mutation', { workspaceId: bench.workspaceId, runId }, { token });
