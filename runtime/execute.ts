@@ -28,9 +28,11 @@ const LIMITS = {
   memoryMb: 128,
 };
 /** Items are computed together for this long at most. */
-const TOGETHER_MS = 20;
+const TOGETHER_MS = 6;
 /** So many items are computed together at most, and written down together: the way to the sandbox is most of a quick one. */
 const TOGETHER = 32;
+/** So many while others are there, who wait behind them. */
+const TOGETHER_BESIDE = 4;
 /** Paces of nodes in runs that are remembered at most. */
 const MOST_PACES = 2_000;
 
@@ -253,7 +255,8 @@ export class Execution {
   /** Begins with as many of these as are quick enough. */
   computeTogether(plugin: Plugin, next: Item[]): void {
     const pace = this.#of.host.pace.get(this.#paceKey);
-    const items = next.slice(0, pace === undefined ? 0 : Math.min(TOGETHER, Math.floor(TOGETHER_MS / pace)));
+    const most = this.#of.hold.isBesideOthers() ? TOGETHER_BESIDE : TOGETHER;
+    const items = next.slice(0, pace === undefined ? 0 : Math.min(most, Math.floor(TOGETHER_MS / pace)));
     if (items.length < 2) return;
     const [first] = items as [Item];
     const begins = performance.now();

@@ -67,6 +67,8 @@ export type StrandHold = {
   behind: Promise<boolean>;
   /** Whether the rest of a range goes back to the queue: others came while every place was taken. */
   givesWay(): boolean;
+  /** Whether steps that are no part of a list run too: they wait for the sandbox behind what is computed together. */
+  isBesideOthers(): boolean;
   /** Whether settlements of light steps in a row are better written together: others of the lane want the database too. */
   gathers(): boolean;
   /** The strand is another one from now on: what was carried along is written. */

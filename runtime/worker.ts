@@ -305,6 +305,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       },
       /** Whether others of the lane run too. */
       isShared: () => active > 1,
+      /** Whether others than ranges run. */
+      isMixed: () => active > ranges,
       rest: () =>
         active === 0 && !isClaiming ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve)),
     };
@@ -381,6 +383,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           runOn: () => (isBroken || waiting >= MOST_BEHIND || plan.isCorrected ? null : strandId()),
           behind: before,
           givesWay: () => lanes[claimed.strand.lane]?.giveWay() === true,
+          isBesideOthers: () => lanes[claimed.strand.lane]?.isMixed() === true,
           gathers: () => lanes[claimed.strand.lane]?.isShared() === true && plan.isCorrected !== true,
           moved({ id, token }) {
             held.delete(hold.claimed.strand.id);
