@@ -188,7 +188,10 @@ function watch(): void {
   }, CHECK_MS);
 }
 
-/** One entry into an isolate. Undefined where the isolate was lost on the way (the run knows already). */
+/**
+ * One entry into an isolate: one call, or several that it does one after the other. So who is at the head of the tasks is who
+ * computes, and who is blamed. Undefined where the isolate was lost on the way (the run knows already).
+ */
 async function enter<T>(guest: Guest, run: Run | null, act: () => Promise<T>): Promise<T | undefined> {
   const task: Task = { run };
   guest.tasks.push(task);
@@ -250,22 +253,39 @@ function dropRoom(guest: Guest, room: Room): void {
   }
 }
 
+/** Undefined where the isolate was lost on the way. Each step is an entry of its own: others come in between. */
 async function makeRoom(guest: Guest, run: Run, { contextKey: key, isKept }: RunHeader): Promise<Room | undefined> {
-  guest.prelude ??= guest.isolate.compileScript(PRELUDE, { filename: 'prelude' });
-  guest.plugin ??= guest.isolate.compileScript(codes.get(guest.digest) ?? '', { filename: 'plugin' });
-  const [preludeScript, pluginScript] = [await guest.prelude, await guest.plugin];
-  const context = await guest.isolate.createContext();
+  const { isolate } = guest;
+  const compile = (code: string, filename: string) => isolate.compileScript(code, { filename });
+  if (!guest.prelude || !guest.plugin) {
+    const compiled = await enter(guest, run, () => {
+      guest.prelude ??= compile(PRELUDE, 'prelude');
+      guest.plugin ??= compile(codes.get(guest.digest) ?? '', 'plugin');
+      return Promise.all([guest.prelude, guest.plugin]);
+    });
+    if (!compiled) return undefined;
+  }
+  const [preludeScript, pluginScript] = [await guest.prelude!, await guest.plugin!];
+  const context = await enter(guest, run, () => isolate.createContext());
   const room: Partial<Room> & { key: string } = { key };
-  const setUp = (await preludeScript.run(context, { reference: true })) as IsolatedVm.Reference;
+  const setUp =
+    context &&
+    ((await enter(guest, run, () => preludeScript.run(context, { reference: true }))) as IsolatedVm.Reference);
+  if (!setUp) return undefined;
   const host = new ivm.Callback((text: unknown) => hear(room as Room, text), { ignored: true });
   // the isolate does the one after the other; the last value comes as a reference, so that nothing foreign is looked at
-  const [ask, last] = (await Promise.all([
-    setUp.apply(undefined, [host, LIMITS_TEXT], { result: { reference: true } }),
-    pluginScript.run(context, { reference: true }),
-  ])) as [IsolatedVm.Reference, IsolatedVm.Reference | undefined];
+  const made = (await enter(guest, run, () =>
+    Promise.all([
+      setUp.apply(undefined, [host, LIMITS_TEXT], { result: { reference: true } }),
+      pluginScript.run(context, { reference: true }),
+    ]),
+  )) as [IsolatedVm.Reference, IsolatedVm.Reference | undefined] | undefined;
+  if (!made) return undefined;
+  const [ask, last] = made;
   setUp.release();
   last?.release();
-  if (isKept) await ask.apply(undefined, ['harden']);
+  if (isKept) await enter(guest, run, () => ask.apply(undefined, ['harden']));
+  if (guest.isLost) return undefined;
   Object.assign(room, { context, ask, run: run.isOver ? null : run, isDirty: false, restsSince: Date.now() });
   if (!run.isOver) run.room = room as Room;
   guest.rooms.add(room as Room);
@@ -287,7 +307,7 @@ async function takeRoom(guest: Guest, run: Run, header: RunHeader): Promise<Room
       if (guest.rooms.size + guest.making >= MOST_ROOMS) dropRoom(guest, resting[0]!);
       guest.making += 1;
       try {
-        return await enter(guest, run, () => makeRoom(guest, run, header));
+        return await makeRoom(guest, run, header);
       } finally {
         guest.making -= 1;
       }

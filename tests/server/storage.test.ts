@@ -196,6 +196,7 @@ const NO_FILES: Record<string, string> = {
   'effect.evidence': 'what the other side said',
   'errand.input': 'about a file of its own row, done within minutes',
   'errand.error': 'words',
+  'notice.error': 'words',
   'retention.swept': 'counts',
   'reuse.facts': 'words',
   'reuse.ambient': 'digests of values',
