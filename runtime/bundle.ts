@@ -379,7 +379,9 @@ async function kept(cacheDir: string, name: string, make: () => Promise<string>)
 export async function childProgram(cacheDir: string): Promise<string> {
   const folder = path.join(ROOT, 'runtime/sandbox');
   const sources = await Promise.all(
-    ['child.ts', 'bridge.ts', 'prelude.ts', 'prelude-harden.ts', 'prelude-web.ts'].map((name) => readFile(path.join(folder, name), 'utf8')),
+    ['child.ts', 'bridge.ts', 'prelude.ts', 'prelude-harden.ts', 'prelude-web.ts'].map((name) =>
+      readFile(path.join(folder, name), 'utf8'),
+    ),
   );
   const name = `child-${sha256(await toolchainDigest(), ...sources).slice(0, 32)}.js`;
   await kept(cacheDir, name, bundleChild);
