@@ -71,7 +71,9 @@ test('what is done is seen while a later step of the row still computes', async 
       bench.until(runId, ({ nodes }) => nodes.some(({ nodeId, state }) => nodeId === 'c3' && state === 'done')),
     ),
   );
-  for (const { nodes } of seen) expect(nodes.find(({ nodeId }) => nodeId === 'c4')?.state).toBe('running');
+  // it may have been given back to the queue: others wanted the place
+  for (const { nodes } of seen)
+    expect(nodes.find(({ nodeId }) => nodeId === 'c4')?.state).toMatch(/^(running|queued)$/);
   for (const runId of runIds) expect((await bench.ended(runId)).run.state).toBe('succeeded');
 });
 
