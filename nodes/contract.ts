@@ -342,6 +342,10 @@ export const CapabilityDeclaration = z.strictObject({
   store: z.boolean().optional(),
   /** May sleep until a time, for a call from outside or for a person. */
   wait: z.boolean().optional(),
+  /** What each is wanted for, in a few words that people read before they allow it; `http` says it with each grant. */
+  why: z
+    .partialRecord(z.enum(['assets', 'media', 'ai', 'render', 'brand', 'store', 'wait']), z.string().min(1).max(200))
+    .optional(),
 });
 export type CapabilityDeclaration = z.infer<typeof CapabilityDeclaration>;
 
@@ -373,6 +377,21 @@ export const Cost = z.strictObject({
 });
 export type Cost = z.infer<typeof Cost>;
 
+/**
+ * An older node type, of this plugin or another, in whose place this one is put: how its ports and settings are called now,
+ * where that changed. What is not named keeps its name.
+ */
+export const Replaces = z.strictObject({
+  type: z.string().max(80),
+  inputs: z.record(z.string().max(40), z.string().max(40)).optional(),
+  outputs: z.record(z.string().max(40), z.string().max(40)).optional(),
+  config: z.record(z.string().max(60), z.string().max(60)).optional(),
+});
+export type Replaces = z.infer<typeof Replaces>;
+
+/** The version of this contract: what a plugin states in `api` is held against it. */
+export const CONTRACT_VERSION = '1.0.0';
+
 export type Example<C, I, O> = {
   config?: C;
   inputs: I;
@@ -386,6 +405,10 @@ export type Example<C, I, O> = {
 export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends z.ZodType = z.ZodType> = {
   /** `family.verb`, never reused for something else */
   id: string;
+  /** Who made it and under which licence (SPDX), and which contract it was written for, such as `^1.0`: of every installed plugin. */
+  publisher?: string;
+  license?: string;
+  api?: string;
   /** semver; for built-in nodes `id@version` is the behaviour digest, so a change of behaviour is a change of version */
   version: string;
   title: string;
@@ -427,6 +450,7 @@ export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends
    * look-up counts only after the last moment at which a lost request may have arrived, and this long.
    */
   listedWithinSeconds?: number;
+  replaces?: Replaces[];
   example: Example<z.input<C>, unknown, unknown>;
 };
 
@@ -457,6 +481,9 @@ export function defineManifest<const I extends Ports, const O extends Ports, C e
 /** What a worker is for: `light`, `media`, or a name that nodes ask for, such as `gpu`. */
 export const WorkerTag = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/);
 
+/** What a plugin may export besides `manifest`. */
+export const NODE_ENTRIES = ['run', 'simulate', 'lookup', 'migrateConfig'] as const;
+
 /** A manifest as JSON: all that editor, server and runtime ever know of a node type. */
 export const ManifestJson = z.strictObject({
   id: z
@@ -464,6 +491,12 @@ export const ManifestJson = z.strictObject({
     .regex(/^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$/)
     .max(80),
   version: z.string().regex(/^\d+\.\d+\.\d+$/),
+  publisher: z.string().min(1).max(80).optional(),
+  license: z.string().min(1).max(80).optional(),
+  api: z
+    .string()
+    .regex(/^\^\d+(\.\d+){0,2}$/)
+    .optional(),
   title: z.string().min(1).max(60),
   help: z.string().max(1000),
   icon: z
@@ -510,11 +543,41 @@ export const ManifestJson = z.strictObject({
     })
     .optional(),
   listedWithinSeconds: z.number().positive().max(3_600).optional(),
+  replaces: z.array(Replaces).max(20).optional(),
   example: z.record(z.string(), z.json()),
   /** Which entries the plugin exports besides `manifest`. */
-  exports: z.array(z.enum(['run', 'simulate', 'lookup'])),
+  exports: z.array(z.enum(NODE_ENTRIES)),
 });
 export type ManifestJson = z.infer<typeof ManifestJson>;
+
+/**
+ * What a plugin is shared as: one file of canonical JSON (RFC 8785), named by its sha-256. Each script is a classic script that
+ * leaves its exports in a global named `plugin` and imports nothing: `manifest` is evaluated once, when it is installed, `run`
+ * holds the other entries. `map` is the source map of `run`, with the sources in it. Only the author's machine bundles.
+ */
+export const PackedPlugin = z.strictObject({
+  spliceboard: z.literal(1),
+  /** As in its package.json. */
+  name: z
+    .string()
+    .max(214)
+    .regex(/^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/),
+  version: z
+    .string()
+    .max(80)
+    .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/),
+  nodes: z
+    .array(
+      z.strictObject({
+        manifest: z.string().min(1).max(2_000_000),
+        run: z.string().min(1).max(4_000_000),
+        map: z.string().max(8_000_000).optional(),
+      }),
+    )
+    .min(1)
+    .max(40),
+});
+export type PackedPlugin = z.infer<typeof PackedPlugin>;
 
 /** Called inside the isolate at install: the manifest's JSON text. `exported` names the plugin's other exports. */
 export function manifestJson(manifest: Manifest, exported: string[]): string {
@@ -523,7 +586,7 @@ export function manifestJson(manifest: Manifest, exported: string[]): string {
   return JSON.stringify({
     ...rest,
     config: schema,
-    exports: exported.filter((name) => name === 'run' || name === 'simulate' || name === 'lookup'),
+    exports: NODE_ENTRIES.filter((name) => exported.includes(name)),
   });
 }
 
@@ -1000,3 +1063,8 @@ export type Simulate<M> = (
   ctx: Ctx<ConfigOf<M>>,
   inputs: In<M>,
 ) => Promise<{ would: string; outputs: Out<M> }> | { would: string; outputs: Out<M> };
+/** Makes settings that an older version saved into settings of this one; `from` names the type and version that saved them. */
+export type MigrateConfig<M> = (
+  config: Record<string, unknown>,
+  from: { type: string; version: string },
+) => M extends Manifest<Ports, Ports, infer C> ? z.input<C> : never;

@@ -20,10 +20,10 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { type AnyNode, type Identifier, type Literal, type Program, parse } from 'acorn';
 import type { BuildOptions, Plugin } from 'esbuild';
+import { NODE_ENTRIES } from '../nodes/contract.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const CONTRACT = path.join(ROOT, 'nodes/contract.ts');
-export const NODE_ENTRIES = ['run', 'simulate', 'lookup'] as const;
 
 export class BundleRefused extends Error {
   readonly code: 'IMPORT_REFUSED' | 'NODE_BROKEN';

@@ -145,7 +145,7 @@ export function frameReader(onFrame: (frame: Frame) => void, onBroken: () => voi
 
 // ---------------------------------------------------------------- what the host tells the child
 
-export const ENTRIES = ['run', 'simulate', 'lookup', 'manifest'] as const;
+export const ENTRIES = ['run', 'simulate', 'lookup', 'migrateConfig', 'manifest'] as const;
 export type Entry = (typeof ENTRIES)[number];
 
 export type RunHeader = {

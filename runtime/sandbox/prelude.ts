@@ -447,7 +447,9 @@ export function prelude(host: (text: string) => void, limitsText: string) {
 
   function launch(run: RunState, start: Start, entry: EntryPoint) {
     deepFreeze(start.config);
-    const value = apply(entry, undefined, [makeCtx(run, start), start.inputs]);
+    // what carries settings over asks for nothing: it is given them and where they come from
+    const given = start.entry === 'migrateConfig' ? start.inputs : [makeCtx(run, start), start.inputs];
+    const value = apply(entry, undefined, given as never[]);
     then(
       new SavedPromise((resolve) => resolve(value)),
       (result) => {
