@@ -6,7 +6,8 @@ import { sql } from 'kysely';
 import type { Database } from './connect.ts';
 import type { WorkspaceTx } from './workspace.ts';
 
-export type ErrandKind = 'inspect';
+/** `inspect`: a look at a recording. `plugin`: a packed plugin is checked. */
+export type ErrandKind = 'inspect' | 'plugin';
 export type Errand = {
   id: string;
   kind: ErrandKind;
@@ -52,10 +53,13 @@ export async function getErrand(tx: WorkspaceTx, id: string): Promise<Errand | u
 /** A worker's hold on an errand. `attempt` counts from 1 and is its fence. */
 export type ErrandLease = { workspaceId: string; errandId: string; attempt: number };
 
-/** Takes the oldest that waits or whose holder is gone. */
-export async function takeErrand(db: Database): Promise<ErrandLease | undefined> {
+/** Takes the oldest of these kinds that waits or whose holder is gone. */
+export async function takeErrand(
+  db: Database,
+  kinds: readonly ErrandKind[] = ['inspect', 'plugin'],
+): Promise<ErrandLease | undefined> {
   const { rows } = await sql<{ workspace_id: string; errand_id: string; attempt: number }>`
-    select * from door.take_errand()`.execute(db);
+    select * from door.take_errand(${[...kinds]}::text[])`.execute(db);
   const row = rows[0];
   return row && { workspaceId: row.workspace_id, errandId: row.errand_id, attempt: row.attempt };
 }

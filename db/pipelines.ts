@@ -327,3 +327,27 @@ export async function pipelineVersion(
     .where('number', '=', number)
     .executeTakeFirst();
 }
+
+/** Where node types are used: in drafts, and in the versions that are published. */
+export async function pipelinesOfTypes(
+  tx: WorkspaceTx,
+  types: readonly string[],
+): Promise<{ pipelineId: string; name: string; inDraft: boolean; inPublished: boolean }[]> {
+  const { rows } = await sql<{ id: string; name: string; in_draft: boolean; in_published: boolean }>`
+    select * from (
+      select p.id, p.name,
+             exists (select 1 from jsonb_array_elements(p.draft -> 'nodes') n
+                      where n ->> 'type' = any(${[...types]}::text[])) as in_draft,
+             coalesce(v.pins ?| ${[...types]}::text[], false) as in_published
+        from pipeline p
+        left join pipeline_version v on v.pipeline_id = p.id and v.number = p.published_version
+       where p.removed_at is null) used
+     where in_draft or in_published
+     order by name`.execute(tx);
+  return rows.map((row) => ({
+    pipelineId: row.id,
+    name: row.name,
+    inDraft: row.in_draft,
+    inPublished: row.in_published,
+  }));
+}

@@ -476,4 +476,57 @@ export type Tables = {
     asset: OrNull<string>;
     created_at: Instant;
   };
+  plugin_package: {
+    workspace_id: Generated<string>;
+    digest: string;
+    name: string;
+    version: string;
+    source: Json;
+    file: string;
+    state: Generated<string>;
+    error: JsonOrNull;
+    by_user: OrNull<string>;
+    created_at: Instant;
+  };
+  plugin_type: {
+    workspace_id: Generated<string>;
+    digest: string;
+    type: string;
+    version: string;
+    behaviour: string;
+    place: number;
+    manifest: Json;
+  };
+  plugin: {
+    workspace_id: Generated<string>;
+    name: string;
+    digest: string;
+    previous: OrNull<string>;
+    state: Generated<string>;
+    note: OrNull<string>;
+    is_dev: Generated<boolean>;
+    revision: Generated<string>;
+    by_user: OrNull<string>;
+    installed_at: Instant;
+    changed_at: Instant;
+  };
+  plugin_grant: {
+    workspace_id: Generated<string>;
+    plugin: string;
+    right_id: string;
+    granted_by: OrNull<string>;
+    granted_at: Instant;
+    revoked_by: OrNull<string>;
+    revoked_at: InstantOrNull;
+  };
+  plugin_use: {
+    workspace_id: Generated<string>;
+    plugin: string;
+    day: string;
+    right_id: string;
+    calls: Generated<string>;
+    refused: Generated<string>;
+    sent_bytes: Generated<string>;
+    received_bytes: Generated<string>;
+  };
 };

@@ -14,7 +14,7 @@
  * here (`IMPORT_REFUSED`), because a foreign file's imports would otherwise be read from this machine's disk into its
  * bundle.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -368,7 +368,7 @@ async function kept(cacheDir: string, name: string, make: () => Promise<string>)
   } catch {
     const text = await make();
     await mkdir(cacheDir, { recursive: true });
-    const partial = `${file}.${process.pid}.part`;
+    const partial = `${file}.${randomUUID()}.part`; // several may make it at the same time, in one process too
     await writeFile(partial, text);
     await rename(partial, file);
     return text;

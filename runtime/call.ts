@@ -24,14 +24,16 @@ import { startRun } from '../db/runs.ts';
 import type { StoredValue } from '../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import type { ErrorJson } from '../nodes/contract.ts';
-import { type Catalogue, installedTypes } from './catalogue.ts';
+import type { Catalogue } from './catalogue.ts';
 import { dependentsOf, isTrouble, rebuild } from './graph/advance.ts';
 import { type Call, DEEPEST_CALL, fits, type Interface, interfaceOf } from './graph/calls.ts';
 import { Graph } from './graph/graph.ts';
 import { withoutPins } from './graph/pins.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
-import { type RunTrigger, startOf } from './graph/triggers.ts';
+import { type InstalledTypes, type RunTrigger, startOf } from './graph/triggers.ts';
+import { manifestsIn } from './graph/types.ts';
+import { typesOf } from './plugins.ts';
 
 type Target = NonNullable<Call['target']>;
 export type CallingStep = {
@@ -76,7 +78,7 @@ async function lookAtChild(tx: WorkspaceTx, step: CallingStep): Promise<CallEnd 
   }
   // it goes by its own graph, whatever has become of the pipeline since
   const graph = Graph.parse(child.graph);
-  const ends = interfaceOf(graph, resolveNodes(graph, step.catalogue.manifests));
+  const ends = interfaceOf(graph, resolveNodes(graph, manifestsIn(await typesOf(tx, step.catalogue))));
   if (!isSame(child.given, step.given) && ends) {
     await giveAgain(tx, { runId: child.id, node: ends.called }, step.given, RULES);
     return sleep(child);
@@ -89,7 +91,7 @@ async function lookAtChild(tx: WorkspaceTx, step: CallingStep): Promise<CallEnd 
   return { kind: 'failed', error: await failureOf(tx, step, child, graph) };
 }
 
-type Version = { graph: Graph; ends: Interface };
+type Version = { graph: Graph; ends: Interface; types: InstalledTypes };
 
 async function versionOf(tx: WorkspaceTx, { target, catalogue }: CallingStep): Promise<Version | ErrorJson> {
   const isThere = await isPipelineThere(tx, target.pipelineId);
@@ -98,17 +100,18 @@ async function versionOf(tx: WorkspaceTx, { target, catalogue }: CallingStep): P
     return refusal('CALL_GONE', `${target.name} is not here any more, or has no version ${target.version}.`, CHOOSE);
   }
   const graph = withoutPins(Graph.parse(saved.graph));
-  const ends = interfaceOf(graph, resolveNodes(graph, catalogue.manifests));
+  const types = await typesOf(tx, catalogue, saved.pins);
+  const ends = interfaceOf(graph, resolveNodes(graph, manifestsIn(types)));
   return ends && fits(target, ends)
-    ? { graph, ends }
+    ? { graph, ends, types }
     : refusal('CALL_CHANGED', `Version ${target.version} of ${target.name} takes or gives something else.`, CHOOSE);
 }
 
 async function begin(tx: WorkspaceTx, step: CallingStep): Promise<{ id: string; number: number } | ErrorJson> {
-  const { target, catalogue, key, given } = step;
+  const { target, key, given } = step;
   const version = await versionOf(tx, step);
   if ('code' in version) return version;
-  const { graph, ends } = version;
+  const { graph, ends, types } = version;
   const callers = await callersOf(tx, key.runId);
   if (callers.includes(target.pipelineId)) {
     return refusal(
@@ -121,7 +124,7 @@ async function begin(tx: WorkspaceTx, step: CallingStep): Promise<{ id: string; 
     const message = `${target.name} would be the ${callers.length + 1}th pipeline called from within another.`;
     return refusal('CALL_TOO_DEEP', message, `At most ${DEEPEST_CALL} may lie in one another.`);
   }
-  const started = startOf(graph, installedTypes(catalogue));
+  const started = startOf(graph, types);
   if (!started.ok) {
     const { message, hint } = started.problems[0]!;
     return refusal('CALL_NOT_READY', `${target.name} cannot be run: ${message}`, hint);

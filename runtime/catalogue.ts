@@ -53,7 +53,7 @@ async function nodeFiles(dir: string): Promise<string[]> {
   return files.sort();
 }
 
-class ManifestRefused extends Error {
+export class ManifestRefused extends Error {
   readonly error: ErrorJson;
   constructor(error: ErrorJson) {
     super(error.message);
@@ -64,10 +64,10 @@ const refused = (message: string, hint: string | null = null) =>
   new ManifestRefused({ code: 'MANIFEST_REFUSED', message: message.slice(0, 2_000), hint, retry: 'never' });
 
 /** Runs a manifest bundle in an isolate that may ask for nothing. */
-async function evaluateManifest(sandbox: Sandbox, code: string): Promise<string> {
+export async function evaluateManifest(sandbox: Sandbox, code: string, workspaceId = 'manifests'): Promise<string> {
   const digest = digestOf(code);
   const result = await sandbox.run({
-    workspaceId: 'manifests',
+    workspaceId,
     contextKey: digest,
     plugin: { digest, code },
     entry: 'manifest',

@@ -1,6 +1,6 @@
 /**
- * Errands of workspaces, outside of runs: a look at a recording, for its facts and its wave. One at a time; a look that
- * fails leaves the file as it is (Ingest then says what is wrong with it). A queue job is only a wake-up: what a killed
+ * Errands of workspaces, outside of runs: a look at a recording, for its facts and its wave; the check of a packed plugin
+ * (plugin-check.ts). One at a time; a look that fails leaves the file as it is (Ingest then says what is wrong with it). A queue job is only a wake-up: what a killed
  * worker had in hand is taken by another, or by the next, within 8 s, and given up after three workers ended over it.
  * Errors: ERRAND_GIVEN_UP, and those of the media operations.
  */
@@ -9,6 +9,7 @@ import { assetRows } from '../db/assets.ts';
 import type { Database } from '../db/connect.ts';
 import { createPool } from '../db/connect.ts';
 import {
+  type ErrandKind,
   type ErrandLease,
   endErrand,
   getErrand,
@@ -22,7 +23,9 @@ import type { BrandKit, MediaFacts } from '../nodes/contract.ts';
 import { type AssetStore, assetStore, localObjects, type Objects } from './assets.ts';
 import { factsOf } from './capabilities/assets.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
+import { checkPackage } from './plugin-check.ts';
 import { listenToQueue } from './queue.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { NO_TURNS } from './turns.ts';
 
 export type ErrandsOptions = {
@@ -33,6 +36,9 @@ export type ErrandsOptions = {
   objects?: Objects;
   /** Capabilities by name; `media` does the looking. */
   capabilities: ReadonlyMap<string, Capability>;
+  /** Which it takes. */
+  kinds: readonly ErrandKind[];
+  sandbox?: Sandbox;
   log(line: string, details: Record<string, unknown>): void;
 };
 export type Errands = { stop(): Promise<void> };
@@ -44,6 +50,7 @@ const TOUCH_MS = 1_000;
 const LOOK_MS = 2_000;
 const ATTEMPTS = 3;
 const Inspect = z.object({ asset: z.string().regex(/^[0-9a-f]{64}$/) });
+const Check = z.object({ digest: z.string().regex(/^[0-9a-f]{64}$/) });
 const NO_BRAND: BrandKit = {
   name: '',
   colors: { primary: '#000000', light: '#ffffff', ink: '#000000', paper: '#ffffff' },
@@ -65,7 +72,7 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
   async function drain(): Promise<void> {
     while (!stopping.signal.aborted) {
       isWanted = false;
-      const lease = await takeErrand(options.db);
+      const lease = await takeErrand(options.db, options.kinds);
       if (lease) await carryErrand(options, lease, stopping.signal);
       else if (!isWanted) return;
     }
@@ -101,7 +108,7 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
 
 /** Carries one to its end; gives it back where `stopping` comes first, and lets go of it where somebody else has it. */
 export async function carryErrand(
-  options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'objects' | 'capabilities' | 'log'>,
+  options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'objects' | 'capabilities' | 'sandbox' | 'log'>,
   lease: ErrandLease,
   stopping: AbortSignal,
 ): Promise<void> {
@@ -116,6 +123,13 @@ export async function carryErrand(
     );
   }, TOUCH_MS);
   try {
+    if (errand.kind === 'plugin') {
+      const { digest } = Check.parse(errand.input);
+      const givenUp = lease.attempt > ATTEMPTS ? { workers: ATTEMPTS } : null;
+      await checkPackage({ db: options.db, sandbox: options.sandbox! }, lease.workspaceId, digest, givenUp);
+      await inside((tx) => endErrand(tx, lease, { state: 'done' }));
+      return;
+    }
     if (lease.attempt > ATTEMPTS) {
       throw new CapabilityError('ERRAND_GIVEN_UP', `${ATTEMPTS} workers ended while looking at this file.`, {
         hint: 'The file can be used as it is; its wave is not drawn.',

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import type { Claimed, Lease, Until } from '../db/ledger.ts';
 import type { ErrorJson, LookupResult, ManifestJson } from '../nodes/contract.ts';
 import type { AssetStore } from './assets.ts';
-import { createBroker, type Entry } from './broker.ts';
+import { type Call, createBroker, type Entry } from './broker.ts';
 import type { StepScope } from './capabilities/capability.ts';
 import { sendHttp, takeHttpTurn } from './capabilities/http.ts';
 import type { Plugin } from './catalogue.ts';
@@ -88,7 +88,7 @@ export class Execution {
     facts: Map<string, string>,
     paused: Paused,
     together?: Item[],
-  ) {
+  ): Promise<SandboxResult> {
     const { manifest } = plugin;
     const { run, strand } = this.#of.current().claimed;
     const policy = this.policy();
@@ -161,7 +161,22 @@ export class Execution {
     const configOf = (each: Item) => withoutTypes(manifest.config, each.config ?? {}) as Json;
     // a pure step draws the same numbers wherever its result may be used
     const seedOf = (each: Item) => each.key ?? `${run.seed}/${this.#of.node.id}/${each.path.join('.')}`;
-    return this.#of.host.sandbox.run({
+    const foreign = this.#of.run.plugins.get(manifest.id);
+    const rights = foreign && (await this.#of.host.plugins.hold(workspaceId, foreign, () => abort.abort()));
+    if (rights && 'code' in rights) return { ok: false, error: rights };
+    const answerFor = async (call: Call) => {
+      if (!rights) return broker.answer(call);
+      const entered = rights.enter(call, lengthOf(call.args));
+      let received = 0;
+      try {
+        const reply = await broker.answer(call);
+        received = lengthOf(reply);
+        return reply;
+      } finally {
+        entered.done(received);
+      }
+    };
+    const result = await this.#of.host.sandbox.run({
       workspaceId: run.workspaceId,
       ...this.#realm(manifest, entry),
       plugin: { digest: plugin.digest, code: plugin.code },
@@ -185,7 +200,7 @@ export class Execution {
       onCall: (call, callSignal) => {
         // what the node started ends with it
         callSignal.addEventListener('abort', () => abort.abort(), { once: true });
-        return broker.answer(call);
+        return answerFor(call);
       },
       onEvent: (event) => {
         if (event.kind === 'progress') progress(event.fraction, event.note);
@@ -194,6 +209,8 @@ export class Execution {
       },
       signal,
     });
+    rights?.release();
+    return rights?.ended ? { ok: false, error: rights.ended } : result;
   }
 
   /** Which realm it runs in: one for the run, but a node that keeps nothing shares one with the brand's other runs. */
@@ -316,3 +333,6 @@ export class Execution {
     return item === this.#lastTogether;
   }
 }
+
+/** Of a value as JSON, in characters. */
+const lengthOf = (value: unknown) => JSON.stringify(value ?? null).length;

@@ -19,6 +19,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { saveCatalogue } from '../db/catalogue.ts';
 import { createDatabase, createPool } from '../db/connect.ts';
+import type { ErrandKind } from '../db/errands.ts';
 import { requireSchema } from '../db/migrate.ts';
 import { WorkerTag } from '../nodes/contract.ts';
 import { objectsFrom } from './assets.ts';
@@ -145,16 +146,25 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
       broken: catalogue.broken.map(({ file }) => path.basename(file)),
     }),
   });
-  const errands = !tags.includes('media')
-    ? undefined
-    : await startErrands({
+  // each by itself: a long recording keeps nobody from trying a plugin
+  const kinds: ErrandKind[] = [
+    ...(tags.includes('media') ? (['inspect'] as const) : []),
+    ...(tags.includes('light') ? (['plugin'] as const) : []),
+  ];
+  const errands = await Promise.all(
+    kinds.map((kind) =>
+      startErrands({
         url,
         db,
         assetsDir,
         objects,
         capabilities,
+        kinds: [kind],
+        sandbox,
         log: (line, details) => log.warn(details, line),
-      });
+      }),
+    ),
+  );
   const chores = startChores({
     db,
     fetcher,
@@ -173,7 +183,13 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     worker,
     async close(graceMs) {
       clearInterval(looking);
-      await Promise.all([worker.stop(graceMs), errands?.stop(), chores.stop(), sweep.stop(), triggers?.stop()]);
+      await Promise.all([
+        worker.stop(graceMs),
+        ...errands.map((each) => each.stop()),
+        chores.stop(),
+        sweep.stop(),
+        triggers?.stop(),
+      ]);
       await close();
       await sandbox[Symbol.asyncDispose]();
       await pool.end();

@@ -20,6 +20,7 @@ export async function refusedByBudget(
   if (!graph.limits?.budget && payers.length === 0) return null;
   // of what a called run has used only the node types are known
   const known = new Map(manifests);
+  for (const { manifest } of of.run.plugins.values()) known.set(`type:${manifest.id}`, manifest);
   for (const manifest of host.catalogue.manifests) known.set(`type:${manifest.id}`, manifest);
   const idle = [...known].flatMap(([key, each]) =>
     each.capabilities.wait || each.shape === 'call-pipeline' ? [key] : [],

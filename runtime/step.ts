@@ -130,7 +130,7 @@ class StrandWork {
     const handed = pinned ? null : this.#handedOver();
     if (handed) return this.#settle([await this.#takeHanded(paths[0]!, handed)], null);
     if (pinned) return this.#settle(await Promise.all(paths.map((path) => this.#takePin(path, pinned))), null);
-    const plugin = this.#host.catalogue.plugin(this.#node.type);
+    const plugin = this.#pluginOf(this.#node.type);
     const broken = this.#refusal(plugin);
     const items: Item[] = [];
     for (const path of paths) items.push(await this.#decide(path));
@@ -199,6 +199,10 @@ class StrandWork {
   // -------------------------------------------------------------- deciding
 
   /** Why nothing can be run at all. */
+  #pluginOf(type: string): Plugin | undefined {
+    return this.#host.catalogue.plugin(type) ?? this.#run.plugins.get(type);
+  }
+
   #refusal(plugin: Plugin | undefined): ErrorJson | undefined {
     const { deaths } = this.#claimed.strand;
     if (deaths >= DEATHS) {
@@ -649,7 +653,7 @@ class StrandWork {
   async #beginAhead(next: NewStrand, inputs: LedgerStep[]): Promise<Ahead | null> {
     const [path, ...others] = pathsOf(next);
     const node = this.#run.plan.nodes[next.node]!;
-    const plugin = this.#host.catalogue.plugin(node.type);
+    const plugin = this.#pluginOf(node.type);
     if (node.pinned) return null;
     if (!path || others.length > 0 || next.lane !== 'light' || !plugin || isReused(plugin.manifest)) return null;
     const { effect, capabilities, shape } = plugin.manifest;

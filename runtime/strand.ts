@@ -12,6 +12,7 @@ import type { Decision } from './graph/advance.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import type { NodeManifests } from './graph/resolve.ts';
+import type { ForeignPlugin, Plugins } from './plugins.ts';
 import type { Sandbox, SandboxResult } from './sandbox/sandbox.ts';
 import type { Tally } from './tally.ts';
 import type { Values } from './values.ts';
@@ -20,8 +21,10 @@ import type { Values } from './values.ts';
 export type RunPlan = {
   graph: Graph;
   plan: Plan;
-  pins: Record<string, { version: string }>;
+  pins: Record<string, { version: string; digest?: string }>;
   kit: BrandKit;
+  /** Node types of plugins, as the run is pinned to them. */
+  plugins: ReadonlyMap<string, ForeignPlugin>;
   /** Node id → its manifest with the ports it really has in this graph. */
   manifests: NodeManifests;
   /** A person's corrections stand in the way of going on without the database's answer. */
@@ -35,6 +38,7 @@ export type StepHost = {
   db: Database;
   sandbox: Sandbox;
   catalogue: Catalogue;
+  plugins: Plugins;
   capabilities: ReadonlyMap<string, Capability>;
   internalHosts: ReadonlyMap<string, InternalHost>;
   fetcher: Fetcher;

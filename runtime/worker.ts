@@ -20,6 +20,7 @@ import { localObjects, type Objects } from './assets.ts';
 import type { Graph } from './graph/graph.ts';
 import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
+import { createPlugins } from './plugins.ts';
 import { type Listening, listenToQueue } from './queue.ts';
 import { carryStrand } from './step.ts';
 import type { Ahead, Carried, RunPlan, StepHost, StrandHold } from './strand.ts';
@@ -110,8 +111,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let lastBeat = 0;
 
   const tally = createTally();
+  const plugins = createPlugins({ db, log: options.log });
   const host: StepHost = {
     ...options,
+    plugins,
     pace: new Map(),
     tally,
     ledger,
@@ -353,7 +356,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     while (next) {
       const claimed: Claimed = next;
       next = null;
-      const plan: RunPlan = planOf(claimed, known);
       const hold: Held = { claimed, abort: new AbortController(), report: null, isSure: waiting === 0 };
       held.set(claimed.strand.id, hold);
       changed.add(claimed.run.id);
@@ -367,7 +369,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       const along: Carried | null = carried;
       carried = null;
       let sent: Promise<boolean> | null = null;
+      let plan: RunPlan | null = null;
       try {
+        const found = planOf(claimed, known);
+        plan = found instanceof Promise ? await found : found;
+        const its: RunPlan = plan;
         const hands: StrandHold = {
           workerId: life.id,
           signal: hold.abort.signal,
@@ -380,11 +386,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
               Object.entries(lanes).map(([name, lane]) => [name, lane.room() + (name === claimed.strand.lane ? 1 : 0)]),
             ),
           mayChain: () => lanes.light !== undefined && !isStopping && isLive() && performance.now() - began < CHAIN_MS,
-          runOn: () => (isBroken || waiting >= MOST_BEHIND || plan.isCorrected ? null : strandId()),
+          runOn: () => (isBroken || waiting >= MOST_BEHIND || its.isCorrected ? null : strandId()),
           behind: before,
           givesWay: () => lanes[claimed.strand.lane]?.giveWay() === true,
           isBesideOthers: () => lanes[claimed.strand.lane]?.isMixed() === true,
-          gathers: () => lanes[claimed.strand.lane]?.isShared() === true && plan.isCorrected !== true,
+          gathers: () => lanes[claimed.strand.lane]?.isShared() === true && its.isCorrected !== true,
           moved({ id, token }) {
             held.delete(hold.claimed.strand.id);
             hold.claimed = { ...claimed, strand: { ...claimed.strand, id, token } };
@@ -392,7 +398,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             held.set(id, hold);
           },
         };
-        const end = await carryStrand(host, claimed, plan, hands, begun, along);
+        const end = await carryStrand(host, claimed, its, hands, begun, along);
         if (end.kind === 'gathered') {
           next = end.chained;
           ahead = end.ahead;
@@ -409,9 +415,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
             plans.delete(claimed.run.id);
             changed.add(claimed.run.id);
             setImmediate(announceSoon);
-            if (plan.graph.limits?.atOnce !== undefined) letNextGo();
+            if (its.graph.limits?.atOnce !== undefined) letNextGo();
           }
-        } else if (end.kind === 'lost' && begun?.isUnaware) await refused(hold.claimed, plan);
+        } else if (end.kind === 'lost' && begun?.isUnaware) await refused(hold.claimed, its);
         if (end.kind === 'settled' || end.kind === 'released') for (const lane of end.lanes) lanes[lane]?.poke();
       } catch (error) {
         await failed(hold.claimed, error);
@@ -421,9 +427,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       }
       if (sent === null) continue;
       const isUnaware = begun?.isUnaware === true;
+      const of: RunPlan | null = plan;
       behind = sent.then(
         async (isWritten) => {
-          if (!isWritten && (await before) && isUnaware) await refused(hold.claimed, plan);
+          if (!isWritten && (await before) && isUnaware) await refused(hold.claimed, of!);
           return isWritten;
         },
         async (error) => {
@@ -487,24 +494,35 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await ledger.release(lease, { until, why, counts: true }).catch(() => {}); // then the reaper does it
   }
 
-  function planOf(claimed: Claimed, before: RunPlan | undefined): RunPlan {
-    const { id, planKey, graph, plan, pins, kit } = claimed.run;
-    let found = plans.get(id);
-    if (!found) {
-      const same: RunPlan = (planKey === null ? undefined : (shared.get(planKey) ?? before)) ?? {
-        graph: graph as Graph,
-        plan: plan as Plan,
-        pins: pins as RunPlan['pins'],
-        kit: kit as BrandKit,
-        manifests: resolveNodes(graph as Graph, options.catalogue.manifests),
-      };
-      if (planKey !== null) {
-        shared.delete(planKey); // to the young end
-        shared.set(planKey, same);
-        if (shared.size > KNOWN_PLANS) shared.delete(shared.keys().next().value!);
-      }
-      found = { ...same }; // what is found out of a run is its own
+  /** Waits for something only where plugins are in it that are not loaded yet. */
+  function planOf(claimed: Claimed, before: RunPlan | undefined): RunPlan | Promise<RunPlan> {
+    const { id, planKey, workspaceId } = claimed.run;
+    const found = plans.get(id) ?? (planKey === null ? undefined : shared.get(planKey)) ?? before;
+    if (found) return keepPlan(claimed, found);
+    const { plan, kit } = claimed.run;
+    const graph = claimed.run.graph as Graph;
+    const pins = claimed.run.pins as RunPlan['pins'];
+    const foreign = Object.entries(pins).filter(([type]) => !options.catalogue.plugin(type));
+    const made = (loaded: RunPlan['plugins']): RunPlan => {
+      const all = [...options.catalogue.manifests, ...[...loaded.values()].map(({ manifest }) => manifest)];
+      const manifests = resolveNodes(graph, all);
+      return { graph, plan: plan as Plan, pins, kit: kit as BrandKit, plugins: loaded, manifests };
+    };
+    if (foreign.length === 0) return keepPlan(claimed, made(new Map()));
+    return plugins
+      .pinned(workspaceId, Object.fromEntries(foreign))
+      .then((loaded) => (loaded.size === foreign.length ? keepPlan(claimed, made(loaded)) : made(loaded)));
+  }
+
+  function keepPlan(claimed: Claimed, same: RunPlan): RunPlan {
+    const { id, planKey } = claimed.run;
+    if (planKey !== null) {
+      const known = shared.get(planKey) ?? same;
+      shared.delete(planKey); // to the young end
+      shared.set(planKey, known);
+      if (shared.size > KNOWN_PLANS) shared.delete(shared.keys().next().value!);
     }
+    const found = plans.get(id) ?? { ...same }; // what is found out of a run is its own
     plans.delete(id); // to the young end
     plans.set(id, found);
     for (const old of plans.keys()) {
@@ -613,6 +631,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await Promise.all(turns.map((turn) => turn.end()));
       await writeTally().catch(() => {}); // figures only
       await announce().catch(() => {}); // whoever listens looks every 2 s anyway
+      await plugins.stop();
       await life.end();
       await Promise.all([pool.end(), queuePool.end(), ...writers.map((writer) => writer.end())]);
     },

@@ -110,10 +110,10 @@ export async function registerHooks(app: FastifyInstance, services: Services): P
   let holding = 0;
 
   async function read(found: { workspaceId: string; triggerId: string; stamp: number }): Promise<Hook> {
-    const types = await services.nodeTypes.all();
-    const { trigger, saved } = await inWorkspace(services.db, found.workspaceId, async (tx) => {
+    const { trigger, saved, types } = await inWorkspace(services.db, found.workspaceId, async (tx) => {
       const trigger = await getTrigger(tx, found.triggerId);
-      return { trigger, saved: trigger && (await pipelineVersion(tx, trigger.pipelineId, trigger.version)) };
+      const saved = trigger && (await pipelineVersion(tx, trigger.pipelineId, trigger.version));
+      return { trigger, saved, types: await services.nodeTypes.of(tx, saved?.pins) };
     });
     if (!trigger || !saved) throw unknown();
     const graph = Graph.parse(saved.graph);

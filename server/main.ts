@@ -29,6 +29,7 @@ import { registerMedia } from './media.ts';
 import { registerMetrics } from './metrics.ts';
 import { nodeTypes } from './node-types.ts';
 import { startNotices } from './notices.ts';
+import { registerPlugins } from './plugins.ts';
 import { Problem, toProblem } from './problem.ts';
 import { appRouter } from './router.ts';
 import { createRunHub } from './run-hub.ts';
@@ -120,6 +121,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
   });
   registerUploads(app, services, authorize);
+  registerPlugins(app, services, authorize);
   registerMedia(app, services, authorize);
   registerShowcase(app, services);
   registerWaits(app, services);

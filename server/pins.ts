@@ -35,7 +35,7 @@ export async function makePin(
   draft: Graph,
   wanted: PinWanted,
 ): Promise<Pin> {
-  const manifests = await manifestsOf(services);
+  const manifests = await manifestsOf(services, tx);
   const manifest = resolveNodes(draft, manifests).get(wanted.node);
   if (!manifest) throw notFound('This node');
   const { source } = wanted;

@@ -19,6 +19,7 @@ import { inWorkspace } from '../db/workspace.ts';
 import { EMPTY_GRAPH, Graph, Pin } from '../runtime/graph/graph.ts';
 import { applyAll, Operation, OperationRefused, rebaseAll } from '../runtime/graph/operations.ts';
 import { withoutPins } from '../runtime/graph/pins.ts';
+import { manifestsIn } from '../runtime/graph/types.ts';
 import { problems } from '../runtime/graph/validate.ts';
 import { Callable, callables, lookAtCalls } from './calls.ts';
 import { checkPins, makePin, PinSource } from './pins.ts';
@@ -76,10 +77,10 @@ export const pipelines = router({
       ),
     )
     .query(async ({ ctx, input }) => {
-      const types = await ctx.services.nodeTypes.all();
-      const rows = await ctx.inWorkspace((tx) =>
-        listPipelines(tx, input.brandId ? [input.brandId] : (ctx.member.brands ?? undefined)),
-      );
+      const { rows, types } = await ctx.inWorkspace(async (tx) => ({
+        rows: await listPipelines(tx, input.brandId ? [input.brandId] : (ctx.member.brands ?? undefined)),
+        types: await ctx.services.nodeTypes.of(tx),
+      }));
       return rows.map((row) => {
         const graph = withoutPins(Graph.parse(row.graph));
         return {
@@ -137,11 +138,13 @@ export const pipelines = router({
       }),
     )
     .query(async ({ ctx, input }) => {
-      const manifests = await ctx.services.nodeTypes.manifests();
-      const pipeline = await ctx.inWorkspace((tx) => getPipeline(tx, input.pipelineId));
+      const { pipeline, types } = await ctx.inWorkspace(async (tx) => ({
+        pipeline: await getPipeline(tx, input.pipelineId),
+        types: await ctx.services.nodeTypes.of(tx),
+      }));
       if (!pipeline) throw notFound('This pipeline');
       const graph = Graph.parse(pipeline.graph);
-      return { ...pipeline, graph, problems: problems(graph, manifests) };
+      return { ...pipeline, graph, problems: problems(graph, manifestsIn(types)) };
     }),
 
   rename: memberProcedure('editor')
@@ -273,23 +276,20 @@ export const pipelines = router({
   publish: memberProcedure('editor')
     .input(OnPipeline.extend({ revision: z.number().int().nonnegative(), note: z.string().max(500).optional() }))
     .output(z.object({ version: z.number() }))
-    .mutation(async ({ ctx, input }) => {
-      const types = await ctx.services.nodeTypes.all();
-      return ctx.inWorkspace(async (tx) => {
+    .mutation(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
         const pipeline = await getPipeline(tx, input.pipelineId);
         if (!pipeline) throw notFound('This pipeline');
+        const types = await ctx.services.nodeTypes.of(tx);
         const graph = Graph.parse(pipeline.graph);
-        const found = problems(
-          graph,
-          [...types.values()].map((type) => type.manifest),
-        ).filter((each) => each.severity === 'error');
+        const found = problems(graph, manifestsIn(types)).filter((each) => each.severity === 'error');
         if (found.length > 0) {
           throw new Problem('PRECONDITION_FAILED', 'PIPELINE_NOT_READY', found[0]!.message, {
             hint: found[0]!.hint,
             details: found,
           });
         }
-        const manifests = await manifestsOf(ctx.services);
+        const manifests = await manifestsOf(ctx.services, tx);
         const { problems: unkept } = await lookAtCalls(tx, manifests, { pipelineId: input.pipelineId, graph });
         if (unkept.length > 0) {
           throw new Problem('PRECONDITION_FAILED', 'PIPELINE_NOT_READY', unkept[0]!.message, {
@@ -318,20 +318,19 @@ export const pipelines = router({
           version: published.version,
         });
         return published;
-      });
-    }),
+      }),
+    ),
 
   /** What a node of this pipeline could call: published, with a Called node, and not coming back to this pipeline. */
   callable: memberProcedure('sponsor-viewer')
     .input(OnPipeline)
     .output(z.array(Callable))
-    .query(async ({ ctx, input }) => {
-      const manifests = await manifestsOf(ctx.services);
-      return ctx.inWorkspace(async (tx) => {
+    .query(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
         if (!(await isPipelineThere(tx, input.pipelineId))) throw notFound('This pipeline');
-        return callables(tx, manifests, input.pipelineId);
-      });
-    }),
+        return callables(tx, await manifestsOf(ctx.services, tx), input.pipelineId);
+      }),
+    ),
 
   version: memberProcedure('sponsor-viewer')
     .input(OnPipeline.extend({ number: z.number().int().positive() }))

@@ -5,6 +5,7 @@ import { failures } from './failures.ts';
 import { mail } from './notices.ts';
 import { operations } from './operations.ts';
 import { pipelines } from './pipelines.ts';
+import { plugins } from './plugins.ts';
 import { runs } from './runs.ts';
 import { assets, catalogue, health, settings, templates } from './settings.ts';
 import { showcase } from './showcase/router.ts';
@@ -24,6 +25,7 @@ export const appRouter = router({
   catalogue,
   templates,
   pipelines,
+  plugins,
   runs,
   triggers,
   assets,

@@ -19,7 +19,7 @@ import { withoutPins } from '../runtime/graph/pins.ts';
 import type { Plan } from '../runtime/graph/plan.ts';
 import { prepareRun } from '../runtime/graph/prepare.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
-import { type RunTrigger, sampleFor, triggersOf } from '../runtime/graph/triggers.ts';
+import { type InstalledTypes, type RunTrigger, sampleFor, triggersOf } from '../runtime/graph/triggers.ts';
 import { lookAtCalls } from './calls.ts';
 import type { Services } from './deps.ts';
 import { assetsIn, countsOf, type Foreseen, foresee, type Outcome } from './foresee.ts';
@@ -95,10 +95,11 @@ type RunAhead = z.infer<typeof RunAhead>;
 /** Longer values are not looked at before a run, and not shown. */
 export const VALUE_BYTES = 8 * 1024 * 1024;
 
-export async function manifestsOf(services: Services): Promise<Manifests> {
-  const types = await services.nodeTypes.all();
-  return new Map([...types].map(([id, { manifest }]) => [id, manifest]));
+export async function manifestsOf(services: Services, tx: WorkspaceTx): Promise<Manifests> {
+  return manifestsById(await services.nodeTypes.of(tx));
 }
+const manifestsById = (types: InstalledTypes): Manifests =>
+  new Map([...types].map(([id, { manifest }]) => [id, manifest]));
 
 export async function bytesOf(services: Services, workspaceId: string, sha256: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -120,8 +121,6 @@ function notReady(problems: GraphProblem[]): Problem {
 
 /** Everything a run is started with. Throws a `Problem` where it cannot be. */
 export async function readied(services: Services, tx: WorkspaceTx, member: Member, input: RunWanted) {
-  const types = await services.nodeTypes.all();
-  const manifests = await manifestsOf(services);
   const brand = await getBrand(tx, input.brandId);
   if (!brand) throw notFound('This brand');
   const pipeline = await getPipeline(tx, input.pipelineId);
@@ -135,6 +134,8 @@ export async function readied(services: Services, tx: WorkspaceTx, member: Membe
   }
   const version = number === null ? undefined : await pipelineVersion(tx, pipeline.id, number);
   if (number !== null && !version) throw notFound(`Version ${number}`);
+  const types = await services.nodeTypes.of(tx, version?.pins);
+  const manifests = manifestsById(types);
   const saved = version ? withoutPins(Graph.parse(version.graph)) : Graph.parse(pipeline.graph);
   const before = input.again === undefined ? null : await earlierBeginning(tx, member, pipeline.id, input.again);
   const names = new Set(saved.inputs.map(({ name }) => name));
@@ -404,7 +405,7 @@ export async function lookAtRetry(services: Services, tx: WorkspaceTx, runId: st
   if (!snapshot) throw notFound('This run');
   const plan = snapshot.run.plan as Plan;
   const graph = Graph.parse(snapshot.run.graph);
-  const manifests = await manifestsOf(services);
+  const manifests = await manifestsOf(services, tx);
   const failed = snapshot.nodes.filter(({ counts }) => counts.failed + counts.cancelled > 0);
   const after = new Set(failed.flatMap(({ nodeId }) => dependentsOf(plan, nodeId, []).map(({ node }) => node)));
   const ahead = snapshot.nodes.map(({ nodeId, counts }): Ahead => {
@@ -431,7 +432,7 @@ export async function costOf(services: Services, tx: WorkspaceTx, runId: string)
   const beginning = await beginningOf(tx, runId);
   if (!beginning) throw notFound('This run');
   const graph = Graph.parse(beginning.graph);
-  const manifests = await manifestsOf(services);
+  const manifests = await manifestsOf(services, tx);
   const idle = graph.nodes.flatMap(({ id, type }) => (manifests.get(type)?.capabilities.wait ? [id] : []));
   const [run] = await taken(tx, [runId], idle);
   if (!run) return { expected: expected.data ?? null, taken: null };

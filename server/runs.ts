@@ -64,7 +64,7 @@ async function viewOf(services: Services, snapshot: RunSnapshot, tx: WorkspaceTx
   const users = await usersById(services.authPool, by === null ? [] : [by]);
   const names = new Map([...users].map(([id, user]) => [id, user.name]));
   const caller = snapshot.run.startedHow === 'called' ? await callerOf(tx, snapshot.run.id) : null;
-  const view = runView(snapshot, await manifestsOf(services), names, caller);
+  const view = runView(snapshot, await manifestsOf(services, tx), names, caller);
   const told = await discretion(tx, member, [view.summary, ...view.nodes.map((node) => node.explanation.text)]);
   const nodes = view.nodes.map((node) => ({
     ...node,
@@ -121,7 +121,7 @@ async function nodeIn(
 }> {
   const row = await tx.selectFrom('run').select('graph').where('id', '=', runId).executeTakeFirstOrThrow();
   const graph = Graph.parse(row.graph);
-  const manifest = resolveNodes(graph, await manifestsOf(services)).get(nodeId);
+  const manifest = resolveNodes(graph, await manifestsOf(services, tx)).get(nodeId);
   const children = manifest?.shape === 'call-pipeline' ? await childrenOf(tx, runId, nodeId) : [];
   return {
     manifest,

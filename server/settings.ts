@@ -7,6 +7,7 @@ import { livingWorkers } from '../db/ledger.ts';
 import { listBuckets, SERVICE_LIMITS, setRate } from '../db/turns.ts';
 import { Asset, ManifestJson } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
+import { manifestsIn } from '../runtime/graph/types.ts';
 import { seal } from '../runtime/seal.ts';
 import { roomIn } from './disk.ts';
 import { notFound } from './problem.ts';
@@ -15,7 +16,7 @@ import { memberProcedure, router } from './trpc.ts';
 export const catalogue = router({
   list: memberProcedure('sponsor-viewer')
     .output(z.array(ManifestJson))
-    .query(({ ctx }) => ctx.services.nodeTypes.manifests()),
+    .query(({ ctx }) => ctx.inWorkspace(async (tx) => manifestsIn(await ctx.services.nodeTypes.of(tx)))),
 });
 
 export const templates = router({
@@ -33,7 +34,7 @@ export const templates = router({
       ),
     )
     .query(async ({ ctx }) => {
-      const types = await ctx.services.nodeTypes.all();
+      const types = await ctx.services.nodeTypes.own();
       return ctx.services.templates.map(({ id, name, description, sampleIncluded, graph }) => ({
         id,
         name,

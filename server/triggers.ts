@@ -22,13 +22,7 @@ import type { WorkspaceTx } from '../db/workspace.ts';
 import { ErrorJson } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
 import { inWords, nextTimes, readWhen } from '../runtime/graph/schedule.ts';
-import {
-  type InstalledTypes,
-  startOf,
-  type TriggerNode,
-  triggerProblem,
-  triggersOf,
-} from '../runtime/graph/triggers.ts';
+import { startOf, type TriggerNode, triggerProblem, triggersOf } from '../runtime/graph/triggers.ts';
 import { seal, unseal } from '../runtime/seal.ts';
 import type { Services } from './deps.ts';
 import { digestOfPath } from './hooks.ts';
@@ -77,8 +71,7 @@ export const triggers = router({
     .input(Of)
     .output(StatusView)
     .query(async ({ ctx, input }) => {
-      const types = await ctx.services.nodeTypes.all();
-      return ctx.inWorkspace((tx) => statusOf(ctx.services, tx, ctx.member, types, input));
+      return ctx.inWorkspace((tx) => statusOf(ctx.services, tx, ctx.member, input));
     }),
 
   /** Of the published version; what it starts from now on is written down for this brand. */
@@ -86,7 +79,6 @@ export const triggers = router({
     .input(Of)
     .output(StatusView)
     .mutation(async ({ ctx, input }) => {
-      const types = await ctx.services.nodeTypes.all();
       return ctx.inWorkspace(async (tx) => {
         const pipeline = await getPipeline(tx, input.pipelineId);
         if (!pipeline) throw notFound('This pipeline');
@@ -95,7 +87,7 @@ export const triggers = router({
             hint: 'Publish it, then turn it on.',
           });
         }
-        await setOn(ctx.services, tx, types, {
+        await setOn(ctx.services, tx, {
           ...input,
           workspaceId: ctx.member.workspaceId,
           version: pipeline.publishedVersion,
@@ -105,7 +97,7 @@ export const triggers = router({
           brand: input.brandId,
           version: pipeline.publishedVersion,
         });
-        return statusOf(ctx.services, tx, ctx.member, types, input);
+        return statusOf(ctx.services, tx, ctx.member, input);
       });
     }),
 
@@ -114,13 +106,12 @@ export const triggers = router({
     .input(Of)
     .output(StatusView)
     .mutation(async ({ ctx, input }) => {
-      const types = await ctx.services.nodeTypes.all();
       return ctx.inWorkspace(async (tx) => {
         if (!(await getPipeline(tx, input.pipelineId))) throw notFound('This pipeline');
         if (await turnTriggersOff(tx, input)) {
           await audit(tx, ctx.member.userId, 'pipeline.turn-off', { pipeline: input.pipelineId, brand: input.brandId });
         }
-        return statusOf(ctx.services, tx, ctx.member, types, input);
+        return statusOf(ctx.services, tx, ctx.member, input);
       });
     }),
 
@@ -173,10 +164,11 @@ const addressOf = (services: Services, secret: string) => `${services.publicUrl 
 type Switched = { workspaceId: string; pipelineId: string; brandId: string; version: number };
 
 /** Throws a `Problem` that says what keeps it from being on. */
-async function setOn(services: Services, tx: WorkspaceTx, types: InstalledTypes, of: Switched): Promise<void> {
+async function setOn(services: Services, tx: WorkspaceTx, of: Switched): Promise<void> {
   const [brand, saved] = [await getBrand(tx, of.brandId), await pipelineVersion(tx, of.pipelineId, of.version)];
   if (!brand || !saved) throw notFound('This brand or version');
   const graph = Graph.parse(saved.graph);
+  const types = await services.nodeTypes.of(tx, saved.pins);
   const found = triggersOf(graph, types).filter((trigger) => trigger.kind !== 'manual');
   if (found.length === 0) {
     throw new Problem(
@@ -230,11 +222,10 @@ export async function followVersion(
   tx: WorkspaceTx,
   of: { workspaceId: string; pipelineId: string; version: number },
 ): Promise<void> {
-  const types = await services.nodeTypes.all();
   const brands = new Set((await listTriggers(tx, of)).filter((row) => row.isOn).map((row) => row.brandId));
   for (const brandId of brands) {
     try {
-      await setOn(services, tx, types, { ...of, brandId });
+      await setOn(services, tx, { ...of, brandId });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       await turnTriggersOff(tx, { pipelineId: of.pipelineId, brandId });
@@ -246,13 +237,13 @@ async function statusOf(
   services: Services,
   tx: WorkspaceTx,
   member: Member,
-  types: InstalledTypes,
   of: { pipelineId: string; brandId: string },
 ): Promise<TriggerStatus> {
   const pipeline = await getPipeline(tx, of.pipelineId);
   if (!pipeline) throw notFound('This pipeline');
   const version = pipeline.publishedVersion;
   const saved = version === null ? undefined : await pipelineVersion(tx, of.pipelineId, version);
+  const types = await services.nodeTypes.own();
   const published = saved ? triggersOf(Graph.parse(saved.graph), types).filter(({ kind }) => kind !== 'manual') : [];
   const order = published.map((trigger) => trigger.node);
   const rows = (await listTriggers(tx, of))

@@ -12,6 +12,7 @@ import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { Decision, type PortType, WaitRequest } from '../nodes/contract.ts';
 import { Graph } from '../runtime/graph/graph.ts';
 import { resolveNodes } from '../runtime/graph/resolve.ts';
+import { manifestsIn } from '../runtime/graph/types.ts';
 import type { Services } from './deps.ts';
 import { notFound, Problem } from './problem.ts';
 import { isAtLeast, memberProcedure, publicProcedure, router, runProcedure } from './trpc.ts';
@@ -85,7 +86,7 @@ export async function questionOf(
   if (wait.kind !== 'person' || !asked.success) return undefined;
   const run = await tx.selectFrom('run').select('graph').where('id', '=', wait.runId).executeTakeFirstOrThrow();
   const graph = Graph.parse(run.graph);
-  const manifest = resolveNodes(graph, await services.nodeTypes.manifests()).get(wait.node);
+  const manifest = resolveNodes(graph, manifestsIn(await services.nodeTypes.of(tx))).get(wait.node);
   const brand = await getBrand(tx, wait.brandId);
   const answer = Decision.safeParse(wait.answer);
   const names = wait.answeredBy === null ? new Map() : await usersById(services.authPool, [wait.answeredBy]);

@@ -7,8 +7,9 @@
  */
 import { Readable } from 'node:stream';
 import * as z from 'zod';
-import type { HttpGrant, HttpReply, HttpRequest, ManifestJson } from '../../nodes/contract.ts';
+import type { HttpGrant, HttpReply, HttpRequest } from '../../nodes/contract.ts';
 import type { Fetcher } from '../fetch.ts';
+import { grantFor } from '../graph/rights.ts';
 import { asCapabilityError } from './assets.ts';
 import { type Capability, CapabilityError, method, type StepScope } from './capability.ts';
 
@@ -51,23 +52,6 @@ export function httpCapability(options: { fetcher: Fetcher }): Capability {
       }),
     },
   };
-}
-
-/** `/statuses/{id}` fits `/statuses/7` and neither `/statuses/7/more` nor `/statuses/..`. */
-export function grantFor(
-  manifest: ManifestJson,
-  request: Pick<HttpRequest, 'method' | 'host' | 'path'>,
-): HttpGrant | undefined {
-  const given = request.path.split('/');
-  return (manifest.capabilities.http ?? []).find((grant) => {
-    const wanted = grant.path.split('/');
-    return (
-      grant.method === request.method &&
-      grant.host?.toLowerCase() === request.host?.toLowerCase() &&
-      wanted.length === given.length &&
-      wanted.every((part, index) => part === given[index] || (/^\{[^}]+\}$/.test(part) && given[index] !== ''))
-    );
-  });
 }
 
 /** Waits for its turn at the other side; what was not declared is refused when it is sent. */

@@ -22,11 +22,12 @@ import {
 import { digestOf } from '../../db/values.ts';
 import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import { type ErrorJson, NodeError } from '../../nodes/contract.ts';
-import { type Catalogue, installedTypes } from '../catalogue.ts';
+import type { Catalogue } from '../catalogue.ts';
 import { FetchError, type Fetcher } from '../fetch.ts';
 import { Graph } from '../graph/graph.ts';
 import { dueTimes, type Missed, readWhen, wallClock } from '../graph/schedule.ts';
 import { type RunTrigger, startOf, startText } from '../graph/triggers.ts';
+import { typesOf } from '../plugins.ts';
 import { decodeFeed, type Feed, type FeedItem, readFeed } from './feed.ts';
 
 export type TriggersOptions = {
@@ -89,7 +90,7 @@ type Starter = { ok: true; text(trigger: RunTrigger): string } | { ok: false; er
 
 async function starterOf({ catalogue }: TriggersOptions, tx: WorkspaceTx, trigger: TriggerRow): Promise<Starter> {
   const saved = await pipelineVersion(tx, trigger.pipelineId, trigger.version);
-  const started = saved && startOf(Graph.parse(saved.graph), installedTypes(catalogue));
+  const started = saved && startOf(Graph.parse(saved.graph), await typesOf(tx, catalogue, saved.pins));
   if (started?.ok) return { ok: true, text: startText(started.start, digestOf(started.start)) };
   const found = started?.problems[0];
   return {

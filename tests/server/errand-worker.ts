@@ -27,4 +27,11 @@ const media: Capability = {
   },
 };
 const db = createDatabase(createPool(url, 'app', { max: 2, name: 'errand-test' }));
-await startErrands({ url, db, assetsDir, capabilities: new Map([['media', media]]), log: () => {} });
+await startErrands({
+  kinds: ['inspect'],
+  url,
+  db,
+  assetsDir,
+  capabilities: new Map([['media', media]]),
+  log: () => {},
+});

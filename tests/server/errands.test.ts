@@ -32,6 +32,7 @@ const inside = <T>(work: (tx: WorkspaceTx) => Promise<T>) => inWorkspace(server.
 
 const media = mediaCapability();
 const options = () => ({
+  kinds: ['inspect' as const],
   db: server.services.db,
   assetsDir: path.join(server.dataDir, 'assets'),
   capabilities: new Map([[media.name, media]]),

@@ -7,9 +7,10 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Asset, HttpReply, ManifestJson } from '../../nodes/contract.ts';
 import { assetsCapability } from '../../runtime/capabilities/assets.ts';
-import { grantFor, httpCapability } from '../../runtime/capabilities/http.ts';
+import { httpCapability } from '../../runtime/capabilities/http.ts';
 import { mediaCapability } from '../../runtime/capabilities/media/media.ts';
 import { createFetcher, type Fetcher } from '../../runtime/fetch.ts';
+import { grantFor } from '../../runtime/graph/rights.ts';
 import { type LocalScope, localScope } from './scope.ts';
 
 const SERVICE = 'https://files.service.test';

@@ -3,6 +3,7 @@
  * with a reason fails.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { manifest, packed } from '../plugins/packed.ts';
 import { as, makeAsset, makePage, makeRun, makeUpload, makeWorld, rowsOf, type World } from './world.ts';
 
 let world: World;
@@ -14,10 +15,10 @@ afterAll(() => world?.server.close());
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE' | 'HEAD';
 type Call = { method: Method; path: string; headers?: Record<string, string>; body?: string };
 
-/** Routes about a workspace's things. `role` is the weakest that may; `own` is what belongs to a person, not to a role. */
+/** Routes about a workspace's things. `role` is the weakest that may; `own` is what belongs to a person, not to a role; `brings` names nothing that is there. */
 const GUARDED: Record<
   string,
-  { weaker: 'sponsor-viewer' | null; own?: true; ofBrand?: true; calls(): Promise<Call[]> }
+  { weaker: 'sponsor-viewer' | 'editor' | null; own?: true; ofBrand?: true; brings?: true; calls(): Promise<Call[]> }
 > = {
   '/api/uploads': {
     weaker: 'sponsor-viewer',
@@ -54,6 +55,15 @@ const GUARDED: Record<
       return [
         { method: 'POST', path: `/api/uploads/${id}/finish`, headers: { 'content-type': 'application/json' }, body },
       ];
+    },
+  },
+  '/api/plugins': {
+    weaker: 'editor',
+    brings: true,
+    async calls() {
+      const body = packed('sent', '1.0.0', [{ manifest: manifest('sent.one'), entries: '{ run: () => ({}) }' }]);
+      const headers = { 'content-type': 'application/json' };
+      return [{ method: 'POST', path: `/api/plugins?workspaceId=${world.alpha.id}`, headers, body }];
     },
   },
   '/media/:workspaceId/:sha256': {
@@ -134,7 +144,7 @@ test('every route is called here, or is open with a reason', () => {
 test.each(Object.keys(GUARDED))(
   '%s refuses nobody, strangers and who has no right to it, and changes nothing',
   async (route) => {
-    const { weaker, own, ofBrand, calls } = GUARDED[route]!;
+    const { weaker, own, ofBrand, brings, calls } = GUARDED[route]!;
     for (const call of await calls()) {
       const what = `${call.method} ${route}`;
       const before = await rowsOf(world.server, world.alpha.id);
@@ -148,10 +158,11 @@ test.each(Object.keys(GUARDED))(
       if (ofBrand) expect([what, (await send(call, world.alpha.partial)).status]).toEqual([what, 404]);
       // the same thing under an address of one's own workspace
       const moved = { ...call, path: call.path.replace(world.alpha.id, world.beta.id) };
-      if (moved.path !== call.path)
+      if (moved.path !== call.path && !brings)
         expect([what, (await send(moved, world.beta.people.owner)).status]).toEqual([what, 404]);
       expect(await rowsOf(world.server, world.alpha.id)).toBe(before);
-      if (!own) expect([what, (await send(call, world.alpha.people.editor)).status < 300]).toEqual([what, true]);
+      const able = world.alpha.people[weaker === 'editor' ? 'admin' : 'editor'];
+      if (!own) expect([what, (await send(call, able)).status < 300]).toEqual([what, true]);
     }
   },
 );

@@ -2,14 +2,15 @@
  * Two workspaces with everything in them, and a way to call the API as anybody. What belongs to a place carries the
  * place's mark, so that an answer can be searched for it.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import { audit, createInvitation, createToken, type MemberRole, ROLES, setKey } from '../../db/accounts.ts';
+import { audit, createInvitation, createToken, type MemberRole, ROLES, setKey, sha256 } from '../../db/accounts.ts';
 import { addSidecar } from '../../db/assets.ts';
 import { createBrand } from '../../db/brands.ts';
 import { keepInspection, sendErrand } from '../../db/errands.ts';
 import { tell } from '../../db/notices.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
+import { addPackage, addPluginUse, settlePackage, usePackage } from '../../db/plugins.ts';
 import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
 import { setRetention } from '../../db/storage.ts';
@@ -21,6 +22,7 @@ import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import { firstSteps } from '../../runtime/graph/advance.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { planOf } from '../../runtime/graph/plan.ts';
+import { manifest, packed } from '../plugins/packed.ts';
 import { TEST_KIT } from '../support/database.ts';
 import { BEGIN, SAY, startTestServer, type TestServer } from '../support/server.ts';
 
@@ -74,6 +76,7 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
   const sidecar = await makeAsset(server, place);
   await makePage(server, place);
   await makeUpload(server, place, userId);
+  await makePlugin(server, place);
   await inside(async (tx) => {
     await setRetention(tx, { runDays: 365, runsPerPipeline: null });
     await addSidecar(tx, recording, sidecar, `${place.mark}.srt`);
@@ -303,6 +306,27 @@ export function makeInvitation(server: TestServer, place: Place, by: string): Pr
     const { id } = await createInvitation(tx, { email: `${place.mark}@example.org`, role: 'editor', brands: null, by });
     return id;
   });
+}
+
+/** A plugin in use after an upgrade, with one right; its `name` and the `digest` of what is in use. */
+export async function makePlugin(server: TestServer, place: Place): Promise<{ name: string; digest: string }> {
+  const name = `plugin-${randomUUID()}`;
+  const type = `p${randomUUID().slice(0, 8)}.one`;
+  const asks = manifest(type, { capabilities: { store: true, why: { store: place.mark } } });
+  const source = { kind: 'file' as const };
+  let digest = '';
+  for (const version of ['1.0.0', '1.1.0']) {
+    const file = packed(name, version, [{ manifest: { ...asks, version }, entries: '{ run: () => ({}) }' }]);
+    digest = sha256(file);
+    const types = [{ type, version, behaviour: digest, place: 0, manifest: { ...asks, version } }];
+    await inWorkspace(server.services.db, place.workspaceId, async (tx) => {
+      await addPackage(tx, { digest, name, version, source, file, by: null });
+      await settlePackage(tx, digest, { types });
+      await usePackage(tx, { name, digest, rights: ['store'], isDev: false, by: null });
+      await addPluginUse(tx, [{ plugin: name, right: 'store', calls: 1, refused: 0, sentBytes: 2, receivedBytes: 3 }]);
+    });
+  }
+  return { name, digest };
 }
 
 // ---------------------------------------------------------------- rows

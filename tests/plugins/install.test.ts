@@ -1,0 +1,386 @@
+/**
+ * From a packed file to a step of a run: sent, checked by a worker, allowed by a person, used, upgraded, taken back. What it may
+ * do is held against the rights of the moment.
+ */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { httpCapability } from '../../runtime/capabilities/http.ts';
+import { type Errands, startErrands } from '../../runtime/errands.ts';
+import type { Graph } from '../../runtime/graph/graph.ts';
+import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
+import { CACHE, openScene, type Scene } from '../triggers/scene.ts';
+import { manifest, packed } from './packed.ts';
+
+let scene: Scene;
+let sandbox: Sandbox;
+let errands: Errands;
+let admin: string;
+let asked: string[] = [];
+/** What the far side does with a request; answers at once where absent. */
+let hold: ((reply: http.ServerResponse) => void) | null = null;
+const closed: string[] = [];
+const far = http.createServer((request, reply) => {
+  asked.push(`${request.method} ${request.url}`);
+  request.on('close', () => {
+    if (!reply.writableFinished) closed.push(request.url!);
+  });
+  const answer = () => reply.setHeader('content-type', 'application/json').end('{"word":"far"}');
+  if (hold) hold(reply);
+  else answer();
+});
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => far.listen(0, '127.0.0.1', resolve));
+  const { port } = far.address() as AddressInfo;
+  scene = await openScene({
+    egress: new Map([['https://words.example.com', `http://127.0.0.1:${port}`]]),
+    capabilities: (fetcher) => [httpCapability({ fetcher })],
+  });
+  sandbox = await createSandbox({ cacheDir: CACHE });
+  errands = await startErrands({
+    url: scene.server.database.url,
+    db: scene.db,
+    assetsDir: scene.server.dataDir,
+    capabilities: new Map(),
+    kinds: ['plugin'],
+    sandbox,
+    log: (line, details) => scene.log.push(`${line} ${JSON.stringify(details)}`),
+  });
+  admin = (await scene.server.member(scene.workspaceId, 'admin')).token;
+});
+afterAll(async () => {
+  await errands?.stop();
+  await sandbox?.[Symbol.asyncDispose]();
+  await scene?.[Symbol.asyncDispose]();
+  far.closeAllConnections();
+  far.close();
+});
+
+type Looked = {
+  state: string;
+  error: { code: string; message: string } | null;
+  rights: { id: string; title: string; why: string[]; isAllowed: boolean }[];
+  dropped: string[];
+  replaces: string | null;
+};
+
+async function api<T>(name: string, type: 'query' | 'mutation', input: object, token = admin): Promise<T> {
+  const whole = { workspaceId: scene.workspaceId, ...input };
+  const address = `${scene.server.url}/api/trpc/${name}`;
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const reply =
+    type === 'query'
+      ? await fetch(`${address}?${new URLSearchParams({ input: JSON.stringify(whole) })}`, { headers })
+      : await fetch(address, { method: 'POST', headers, body: JSON.stringify(whole) });
+  const answer = (await reply.json()) as {
+    result?: { data: T };
+    error?: { data: { problem: { code: string; message: string } } };
+  };
+  if (answer.result) return answer.result.data;
+  const { code, message } = answer.error!.data.problem;
+  throw Object.assign(new Error(`${code}: ${message}`), { code });
+}
+
+/** Sends a packed file and waits for what the check says. */
+async function sent(file: string, token = admin): Promise<{ digest: string; looked: Looked }> {
+  const reply = await fetch(`${scene.server.url}/api/plugins?workspaceId=${scene.workspaceId}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: file,
+  });
+  const answer = (await reply.json()) as { digest?: string; problem?: { code: string } };
+  if (!answer.digest) throw Object.assign(new Error(answer.problem!.code), { code: answer.problem!.code });
+  for (const from = Date.now(); ; await sleep(20)) {
+    const looked = await api<Looked>('plugins.look', 'query', { digest: answer.digest });
+    if (looked.state !== 'checking') return { digest: answer.digest, looked };
+    if (Date.now() - from > 20_000) throw new Error(`Still being checked.\n${scene.log.slice(-5).join('\n')}`);
+  }
+}
+
+async function installed(file: string, rights?: string[]): Promise<string> {
+  const { digest, looked } = await sent(file);
+  if (looked.state !== 'ready') throw new Error(JSON.stringify(looked.error));
+  await api('plugins.install', 'mutation', { digest, rights: rights ?? looked.rights.map(({ id }) => id) });
+  return digest;
+}
+
+const graph = (type: string): Graph =>
+  ({
+    format: 1,
+    nodes: [{ id: 'it', type, version: '1.0.0', name: 'It', position: { x: 0, y: 0 }, config: {} }],
+    edges: [],
+    inputs: [],
+    sections: [],
+    notes: [],
+  }) as unknown as Graph;
+
+async function ran(pipelineId: string, version: 'draft' | 'latest' = 'draft') {
+  const { runId } = await scene.call<{ runId: string }>('runs.start', 'mutation', {
+    pipelineId,
+    brandId: scene.brandId,
+    version,
+  });
+  await scene.ended(runId);
+  return (await scene.step(runId, 'it'))!;
+}
+const drawn = async (type: string) =>
+  (await scene.call<{ id: string }>('pipelines.create', 'mutation', { name: type, graph: graph(type) })).id;
+
+const silent = { inputs: {} };
+const WORDS = {
+  http: [{ method: 'GET' as const, host: 'words.example.com', path: '/word', why: 'to fetch a word' }],
+};
+const fetching = (id: string, version = '1.0.0') => ({
+  manifest: manifest(id, { ...silent, version, effect: 'reads-external', capabilities: WORDS }),
+  entries: `{ run: async (ctx) => ({ text: (await ctx.http({ method: 'GET', host: 'words.example.com', path: '/word' })).body.word }) }`,
+});
+
+describe('a plugin', () => {
+  test('is sent, checked, allowed and runs; its digest is what the run is pinned to', async () => {
+    const file = packed('shout', '1.0.0', [
+      { manifest: manifest('shout.loud', silent), entries: `{ run: () => ({ text: 'LOUD' }) }` },
+    ]);
+    const { looked } = await sent(file);
+    expect(looked).toMatchObject({ state: 'ready', rights: [], replaces: null });
+    const pipelineId = await drawn('shout.loud');
+    // drawn before it is there, it is kept and cannot run
+    await expect(ran(pipelineId)).rejects.toMatchObject({ code: 'PIPELINE_NOT_READY' });
+    await installed(file);
+    expect(await ran(pipelineId)).toMatchObject({ state: 'done', outputs: { text: 'LOUD' } });
+    expect(await api('plugins.get', 'query', { name: 'shout' })).toMatchObject({
+      plugin: { publisher: 'Test Press', license: 'MIT', state: 'on' },
+      uses: [{ pipelineId, inDraft: true, inPublished: false }],
+    });
+  });
+
+  test('belongs to one workspace: others have neither its nodes nor its file', async () => {
+    const digest = await installed(
+      packed('ours', '1.0.0', [{ manifest: manifest('ours.only', silent), entries: `{ run: () => ({ text: 'x' }) }` }]),
+    );
+    const other = await scene.server.database.workspace('Elsewhere');
+    const { token } = await scene.server.member(other.workspaceId, 'admin');
+    const there = { workspaceId: other.workspaceId };
+    await expect(api('plugins.look', 'query', { ...there, digest }, token)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    await expect(api('plugins.install', 'mutation', { ...there, digest, rights: [] }, token)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    const theirs = await api<{ id: string }[]>('catalogue.list', 'query', there, token);
+    expect(theirs.map(({ id }) => id)).not.toContain('ours.only');
+    const mine = await api<{ id: string }[]>('catalogue.list', 'query', {});
+    expect(mine.map(({ id }) => id)).toContain('ours.only');
+  });
+
+  test('is put in by admins only', async () => {
+    const file = packed('mine', '1.0.0', [{ manifest: manifest('mine.one', silent), entries: '{ run: () => ({}) }' }]);
+    await expect(sent(file, scene.token)).rejects.toMatchObject({ code: 'ROLE_TOO_LOW' });
+  });
+});
+
+describe('what it may do', () => {
+  test('is what it asked for and was allowed: with its reason, and refused without the right', async () => {
+    const file = packed('words', '1.0.0', [fetching('words.fetch')]);
+    const { digest, looked } = await sent(file);
+    const right = 'http GET words.example.com /word';
+    expect(looked.rights).toEqual([
+      expect.objectContaining({ id: right, why: ['to fetch a word'], isAllowed: false, host: 'words.example.com' }),
+    ]);
+    await expect(
+      api('plugins.install', 'mutation', { digest, rights: ['http GET evil.example.com /'] }),
+    ).rejects.toMatchObject({ code: 'PLUGIN_RIGHTS' });
+    await api('plugins.install', 'mutation', { digest, rights: [] });
+    asked = [];
+    const pipelineId = await drawn('words.fetch');
+    expect(await ran(pipelineId)).toMatchObject({ state: 'failed', error: { code: 'GRANT_MISSING', retry: 'person' } });
+    expect(asked).toEqual([]);
+    await api('plugins.setRights', 'mutation', { name: 'words', rights: [right] });
+    await sleep(1_100); // a worker has heard of it
+    expect(await ran(pipelineId)).toMatchObject({ state: 'done', outputs: { text: 'far' } });
+    expect(asked).toEqual(['GET /word']);
+  });
+
+  test('taken back while a call is on its way: the call is aborted and the step fails; a retry cannot use what was recorded', async () => {
+    const right = 'http GET words.example.com /word';
+    const node = {
+      manifest: manifest('words2.twice', {
+        ...silent,
+        effect: 'reads-external',
+        capabilities: { http: [...WORDS.http, { ...WORDS.http[0]!, path: '/other' }] },
+      }),
+      entries: `{ run: async (ctx) => {
+        const ask = (path) => ctx.http({ method: 'GET', host: 'words.example.com', path });
+        const first = await ask('/word');
+        const second = await ask('/other').catch((error) => ({ body: { word: 'caught' } }));
+        return { text: first.body.word + ' ' + second.body.word };
+      } }`,
+    };
+    await installed(packed('words2', '1.0.0', [node]));
+    const pipelineId = await drawn('words2.twice');
+    asked = [];
+    let came: (() => void) | null = null;
+    const waiting = new Promise<void>((resolve) => {
+      came = resolve;
+    });
+    hold = (reply) => {
+      if (asked.length === 1) reply.setHeader('content-type', 'application/json').end('{"word":"first"}');
+      else came!();
+    };
+    const { runId } = await scene.call<{ runId: string }>('runs.start', 'mutation', {
+      pipelineId,
+      brandId: scene.brandId,
+      version: 'draft',
+    });
+    await waiting;
+    const from = Date.now();
+    await api('plugins.setRights', 'mutation', { name: 'words2', rights: [right] }); // the other path is taken back
+    await scene.ended(runId);
+    expect(await scene.step(runId, 'it')).toMatchObject({ state: 'failed', error: { code: 'GRANT_REVOKED' } });
+    expect(Date.now() - from).toBeLessThan(10_000);
+    expect(closed).toContain('/other');
+    hold = null;
+    // what was recorded of the first call is no way on once its right is gone too
+    await api('plugins.setRights', 'mutation', { name: 'words2', rights: [] });
+    await sleep(1_100);
+    asked = [];
+    await scene.call('runs.retry', 'mutation', { runId });
+    await scene.ended(runId);
+    expect(await scene.step(runId, 'it')).toMatchObject({ state: 'failed', error: { code: 'GRANT_MISSING' } });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('versions', () => {
+  const say = (version: string, text: string) =>
+    packed('versions', version, [
+      {
+        manifest: manifest('versions.say', { ...silent, version }),
+        entries: `{ run: () => ({ text: ${JSON.stringify(text)} }) }`,
+      },
+    ]);
+
+  test('lie side by side: what is published stays as it was, a draft goes by the one in use, and one can go back', async () => {
+    await installed(say('1.0.0', 'one'));
+    const pipelineId = await drawn('versions.say');
+    await scene.call('pipelines.publish', 'mutation', { pipelineId, revision: 0 });
+    expect((await ran(pipelineId, 'latest')).outputs).toEqual({ text: 'one' });
+    await installed(say('1.1.0', 'two'));
+    expect((await ran(pipelineId, 'latest')).outputs).toEqual({ text: 'one' });
+    expect((await ran(pipelineId, 'draft')).outputs).toEqual({ text: 'two' });
+    await api('plugins.goBack', 'mutation', { name: 'versions' });
+    expect((await ran(pipelineId, 'draft')).outputs).toEqual({ text: 'one' });
+  });
+
+  test('an upgrade says what it asks for beyond what it may, and what it gives up', async () => {
+    await installed(packed('grows', '1.0.0', [fetching('grows.one')]));
+    const more = manifest('grows.one', {
+      ...silent,
+      version: '1.1.0',
+      capabilities: { store: true, why: { store: 'to remember' } },
+    });
+    const { looked } = await sent(packed('grows', '1.1.0', [{ manifest: more, entries: '{ run: () => ({}) }' }]));
+    expect(looked).toMatchObject({
+      replaces: '1.0.0',
+      rights: [{ id: 'store', isAllowed: false, why: ['to remember'] }],
+      dropped: ['http GET words.example.com /word'],
+    });
+  });
+
+  test('removed: its nodes keep what they hold and cannot run, in what is published too', async () => {
+    await installed(
+      packed('leaving', '1.0.0', [
+        { manifest: manifest('leaving.say', silent), entries: `{ run: () => ({ text: 'x' }) }` },
+      ]),
+    );
+    const pipelineId = await drawn('leaving.say');
+    await scene.call('pipelines.publish', 'mutation', { pipelineId, revision: 0 });
+    await api('plugins.remove', 'mutation', { name: 'leaving' });
+    await expect(ran(pipelineId, 'latest')).rejects.toMatchObject({ code: 'PIPELINE_NOT_READY' });
+    const kept = await scene.call<{ graph: Graph }>('pipelines.get', 'query', { pipelineId });
+    expect(kept.graph.nodes).toMatchObject([{ type: 'leaving.say', name: 'It' }]);
+  });
+});
+
+describe('what is refused', () => {
+  const node = (entries: string, more = {}) =>
+    packed('refused', '1.0.0', [{ manifest: manifest('refused.one', { ...silent, ...more }), entries }]);
+
+  test.each([
+    ['an import that is left', node(`{ run: () => import('node:fs') }`), 'PACK_IMPORT', 'line 1'],
+    ['a require that is left', node(`{ run: () => require('fs').readFileSync('/etc/passwd') }`), 'PACK_IMPORT', 'fs'],
+    ['a source map beside it', node(`{ run: () => ({}) }\n//# sourceMappingURL=/etc/passwd\n`), 'PACK_MAP', 'line 2'],
+    ['no script', node('{ run: ('), 'PACK_UNREADABLE', 'line 1'],
+    [
+      'a reason that is not said',
+      node('{ run: () => ({}) }', { capabilities: { store: true } }),
+      'MANIFEST_REFUSED',
+      'store',
+    ],
+    [
+      'an id of the product',
+      packed('p', '1.0.0', [{ manifest: manifest('publish.one'), entries: '{}' }]),
+      'MANIFEST_REFUSED',
+      'publish.one',
+    ],
+    ['a later contract', node('{ run: () => ({}) }', { api: '^2.0' }), 'MANIFEST_REFUSED', '^2.0'],
+    ['nobody who made it', node('{ run: () => ({}) }', { publisher: undefined }), 'MANIFEST_REFUSED', 'publisher'],
+    [
+      'a host of ours',
+      node('{ run: () => ({}) }', {
+        capabilities: { http: [{ method: 'POST', host: 'showcase.spliceboard.internal', path: '/pages', why: 'x' }] },
+      }),
+      'MANIFEST_REFUSED',
+      'no public host',
+    ],
+    [
+      'a write without a look-up',
+      node('{ run: () => ({}) }', { effect: 'writes-external', exports: ['run', 'simulate'] }),
+      'MANIFEST_REFUSED',
+      'lookup',
+    ],
+  ])('%s', async (_what, file, code, said) => {
+    const { looked, digest } = await sent(file);
+    expect(looked).toMatchObject({ state: 'refused', error: { code } });
+    expect(looked.error!.message).toContain(said);
+    await expect(api('plugins.install', 'mutation', { digest, rights: [] })).rejects.toMatchObject({
+      code: 'PLUGIN_REFUSED',
+    });
+  });
+
+  test.each([
+    ['computes for ever', 'var plugin = { manifest: () => { for (;;); } };', /SANDBOX_(CPU|TIME)/],
+    ['asks for something', 'var plugin = { manifest: () => "1" }; for (;;);', /SANDBOX_(CPU|TIME)|NODE_BROKEN/],
+    [
+      'eats memory',
+      'var plugin = { manifest: () => { const a = []; for (;;) a.push(new Array(1e6).fill(1)); } };',
+      /SANDBOX_/,
+    ],
+    ['gives no manifest', 'var plugin = { manifest: () => "{}" };', /MANIFEST_REFUSED/],
+  ])('a manifest that %s: the worker lives, and the next one is checked', async (_what, script, code) => {
+    const whole = JSON.parse(node('{ run: () => ({}) }')) as { nodes: { manifest: string }[] };
+    whole.nodes[0]!.manifest = script;
+    const { looked } = await sent(JSON.stringify(whole));
+    expect(looked.state).toBe('refused');
+    expect(looked.error!.code).toMatch(code);
+    const next = await sent(node(`{ run: () => ({ text: ${JSON.stringify(script.length.toString())} }) }`));
+    expect(next.looked.state).toBe('ready');
+  });
+
+  test('a file that was changed after it was packed, or is none', async () => {
+    const { looked } = await sent(`${node('{ run: () => ({}) }')} `);
+    expect(looked).toMatchObject({ state: 'refused', error: { code: 'PACK_UNREADABLE' } });
+    await expect(sent('{}')).rejects.toMatchObject({ code: 'PACK_UNREADABLE' });
+  });
+
+  test('a node type that another plugin has', async () => {
+    const one = (name: string) =>
+      packed(name, '1.0.0', [{ manifest: manifest('taken.one', silent), entries: '{ run: () => ({}) }' }]);
+    await installed(one('first'));
+    const { digest } = await sent(one('second'));
+    await expect(api('plugins.install', 'mutation', { digest, rights: [] })).rejects.toMatchObject({
+      code: 'PLUGIN_TYPE_TAKEN',
+    });
+  });
+});
