@@ -123,6 +123,17 @@ const members = createRoute({
   component: lazyRouteComponent(() => import('./members/members-page.tsx'), 'MembersPage'),
 });
 
+const plugins = createRoute({
+  getParentRoute: () => workspace,
+  path: '/plugins',
+  component: lazyRouteComponent(() => import('./plugins/plugins-page.tsx'), 'PluginsPage'),
+});
+const plugin = createRoute({
+  getParentRoute: () => workspace,
+  path: '/plugins/$name',
+  component: lazyRouteComponent(() => import('./plugins/plugin-page.tsx'), 'PluginPage'),
+});
+
 const operations = createRoute({
   getParentRoute: () => workspace,
   path: '/operations',
@@ -159,6 +170,8 @@ export const router = createRouter({
       recordings,
       brands,
       members,
+      plugins,
+      plugin,
       operations,
       storage,
       settings,

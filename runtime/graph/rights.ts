@@ -41,13 +41,13 @@ const AI: Record<string, [title: string, touches: Touches]> = {
   embed: ['Compare texts by meaning, on this machine', 'none'],
 };
 const BRAND: Record<string, string> = {
-  name: 'its name',
-  colors: 'its colours',
-  fonts: 'its fonts',
-  logo: 'its logo',
-  voice: 'how it sounds',
-  captions: 'its captions',
-  links: 'its links',
+  name: 'See the name of the brand',
+  colors: 'See the colours of the brand',
+  fonts: 'See the fonts of the brand',
+  logo: 'See the logo of the brand',
+  voice: 'See how the brand sounds',
+  captions: 'See how the brand draws captions',
+  links: 'See the links of the brand',
 };
 
 export const httpRight = ({ method, host, path }: Pick<HttpGrant, 'method' | 'path'> & { host?: string | undefined }) =>
@@ -79,7 +79,7 @@ export function rightsOf(manifest: ManifestJson): Right[] {
   }
   for (const each of media) add(`media ${each}`, `Work on recordings: ${each}`, 'data', why?.media);
   if (render) add('render', 'Draw pictures', 'none', why?.render);
-  for (const each of brand) add(`brand ${each}`, `See of the brand ${BRAND[each]}`, 'data', why?.brand);
+  for (const each of brand) add(`brand ${each}`, BRAND[each]!, 'data', why?.brand);
   if (store) add('store', 'Remember small things between runs', 'data', why?.store);
   if (wait) add('wait', 'Wait, for a time, a call from outside or a person', 'none', why?.wait);
   return rights;

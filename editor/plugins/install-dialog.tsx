@@ -1,0 +1,250 @@
+/**
+ * From a packed file to a plugin in use: sent, checked, and then the sheet that says what it may do. An upgrade shows only what
+ * is new beside what is given up. Closing it leaves nothing in use.
+ */
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type DragEvent, useEffect, useRef, useState } from 'react';
+import { client, type Outputs } from '../api.ts';
+import { sayProblem } from '../pipelines/pipelines-page.tsx';
+import { Button } from '../ui/button.tsx';
+import { Dialog } from '../ui/dialog.tsx';
+import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
+import { bytes, plural } from '../ui/format.ts';
+import { Icon } from '../ui/icon.tsx';
+import { Badge, Skeleton } from '../ui/parts.tsx';
+import { toast } from '../ui/toast.tsx';
+import { Rights } from './rights.tsx';
+
+type Package = Outputs['plugins']['look'];
+const CHECK_MS = 300;
+
+export function InstallDialog({
+  workspaceId,
+  open,
+  onClose,
+}: {
+  workspaceId: string;
+  open: boolean;
+  onClose: () => void;
+}) {
+  const [digest, setDigest] = useState<string | null>(null);
+  const close = () => {
+    setDigest(null);
+    onClose();
+  };
+  if (digest === null) return <Choose workspaceId={workspaceId} open={open} onClose={close} onSent={setDigest} />;
+  return (
+    <Sheet workspaceId={workspaceId} digest={digest} open={open} onClose={close} onOther={() => setDigest(null)} />
+  );
+}
+
+async function send(workspaceId: string, file: File): Promise<string> {
+  const reply = await fetch(`/api/plugins?workspaceId=${workspaceId}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: await file.text(),
+  });
+  const answer = (await reply.json()) as { digest?: string; problem?: object };
+  if (answer.digest) return answer.digest;
+  throw Object.assign(new Error('The plugin was not taken.'), { problem: answer.problem });
+}
+
+type ChooseProps = { workspaceId: string; open: boolean; onClose: () => void; onSent: (digest: string) => void };
+
+function Choose({ workspaceId, open, onClose, onSent }: ChooseProps) {
+  const input = useRef<HTMLInputElement>(null);
+  const [isOver, setOver] = useState(false);
+  const sending = useMutation({ mutationFn: (file: File) => send(workspaceId, file), onSuccess: onSent });
+  const take = (files: FileList | null) => {
+    const file = files?.[0];
+    if (file) sending.mutate(file);
+  };
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    event.stopPropagation(); // not a recording
+    setOver(false);
+    take(event.dataTransfer.files);
+  };
+  return (
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title="Install a plugin"
+      lead="A plugin is one packed file. It is looked at before anything of it runs, and you are asked what it may do."
+      footer={
+        <Button look="quiet" onClick={onClose}>
+          Cancel
+        </Button>
+      }
+    >
+      {sending.error && <ErrorOf error={sending.error} />}
+      <section
+        aria-label="Packed file"
+        className={`plugin-drop ${isOver ? 'over' : ''}`}
+        onDragOver={(event) => {
+          event.preventDefault();
+          event.stopPropagation();
+          setOver(true);
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={drop}
+      >
+        <Icon name="package" size={24} />
+        <p>
+          Drop the file here, or{' '}
+          <Button size="sm" busy={sending.isPending} onClick={() => input.current?.click()}>
+            Choose a file
+          </Button>
+        </p>
+        <p className="muted t-12">The one that its author made with “node pack”.</p>
+        <input
+          ref={input}
+          type="file"
+          accept=".json,application/json"
+          className="sr"
+          aria-label="Packed plugin"
+          onChange={(event) => {
+            take(event.target.files);
+            event.target.value = '';
+          }}
+        />
+      </section>
+    </Dialog>
+  );
+}
+
+type SheetProps = { workspaceId: string; digest: string; open: boolean; onClose: () => void; onOther: () => void };
+
+function Sheet({ workspaceId, digest, open, onClose, onOther }: SheetProps) {
+  const cache = useQueryClient();
+  const found = useQuery({
+    queryKey: ['plugin-package', workspaceId, digest],
+    queryFn: () => client.plugins.look.query({ workspaceId, digest }),
+    refetchInterval: ({ state }) => (state.data?.state === 'checking' ? CHECK_MS : false),
+    gcTime: 0,
+  });
+  const pack = found.data;
+  const [allowed, setAllowed] = useState<ReadonlySet<string> | null>(null);
+  useEffect(() => {
+    if (pack?.state === 'ready') setAllowed((now) => now ?? new Set(pack.rights.map(({ id }) => id)));
+  }, [pack]);
+  const install = useMutation({
+    mutationFn: () => client.plugins.install.mutate({ workspaceId, digest, rights: [...(allowed ?? [])] }),
+    onSuccess: async () => {
+      await Promise.all([
+        cache.invalidateQueries({ queryKey: ['plugins', workspaceId] }),
+        cache.invalidateQueries({ queryKey: ['plugin', workspaceId] }),
+        cache.invalidateQueries({ queryKey: ['catalogue', workspaceId] }),
+      ]);
+      toast({
+        title: pack?.replaces ? `${pack.name} is version ${pack.version} now` : `${pack?.name} is installed`,
+        text: `${plural(pack?.nodes.length ?? 0, 'node')} in the palette.`,
+        tone: 'success',
+      });
+      onClose();
+    },
+    onError: sayProblem,
+  });
+  const isReady = pack?.state === 'ready' && allowed !== null;
+  const isPart = isReady && pack.rights.some(({ id }) => !allowed.has(id));
+  const act = pack?.replaces ? 'Upgrade' : 'Install';
+  return (
+    <Dialog
+      open={open}
+      onClose={onClose}
+      large={true}
+      title={pack ? `${act} ${pack.name} ${pack.version}` : 'Being looked at'}
+      lead={isReady ? leadOf(pack) : undefined}
+      footer={
+        <>
+          <Button look="quiet" onClick={onClose}>
+            Cancel
+          </Button>
+          {pack?.state === 'refused' ? (
+            <Button onClick={onOther}>Choose another file</Button>
+          ) : (
+            <Button look="main" disabled={!isReady} busy={install.isPending} onClick={() => install.mutate()}>
+              {isPart ? `${act} with less` : pack && pack.rights.length === 0 ? act : `Allow and ${act.toLowerCase()}`}
+            </Button>
+          )}
+        </>
+      }
+    >
+      {found.error && <ErrorOf error={found.error} onRetry={() => found.refetch()} />}
+      {pack?.state === 'checking' && (
+        <div className="grid gap-3 mt-2" aria-busy="true">
+          <p className="muted">
+            It is being looked at: nothing of it runs but its description, where it can ask for nothing.
+          </p>
+          <Skeleton height={120} className="rounded-3" />
+        </div>
+      )}
+      {pack?.state === 'refused' && (
+        <div className="mt-2">
+          <ErrorCard
+            problem={{
+              code: pack.error?.code ?? 'PLUGIN_REFUSED',
+              message: `This plugin is refused: ${pack.error?.message ?? 'it could not be checked.'}`,
+              hint: pack.error?.hint ?? 'Its author has to look at it.',
+              retry: 'never',
+            }}
+          />
+        </div>
+      )}
+      {isReady && <Ready pack={pack} allowed={allowed} onChange={setAllowed} />}
+    </Dialog>
+  );
+}
+
+function leadOf({ replaces, rights, version }: Package): string {
+  const more = rights.filter(({ isAllowed }) => !isAllowed).length;
+  if (replaces === null)
+    return rights.length === 0
+      ? 'It asks for nothing: it only works on what is wired into it.'
+      : 'This is what it may do. You can allow less.';
+  if (more === 0) return `Version ${version} asks for nothing new.`;
+  return `Version ${version} also wants what you see here. You can allow less, or stay on ${replaces}.`;
+}
+
+type ReadyProps = { pack: Package; allowed: ReadonlySet<string>; onChange: (allowed: ReadonlySet<string>) => void };
+
+function Ready({ pack, allowed, onChange }: ReadyProps) {
+  const isUpgrade = pack.replaces !== null;
+  const shown = isUpgrade ? pack.rights.filter(({ isAllowed }) => !isAllowed) : pack.rights;
+  const kept = pack.rights.length - shown.length;
+  return (
+    <div className="grid gap-4 mt-2">
+      <ul className="plugin-nodes" aria-label="Its nodes">
+        {pack.nodes.map((node) => (
+          <li key={node.type}>
+            <span className="plugin-icon">
+              <Icon name={node.icon} size={16} />
+            </span>
+            <div className="min-w-0">
+              <p className="row flex-wrap gap-2">
+                <b>{node.title}</b>
+                {node.effect === 'writes-external' && <Badge tone="warn">writes outside</Badge>}
+              </p>
+              <p className="muted t-12">{node.help}</p>
+            </div>
+          </li>
+        ))}
+      </ul>
+      {shown.length > 0 && <Rights rights={shown} allowed={allowed} onChange={onChange} />}
+      {isUpgrade && kept > 0 && (
+        <p className="muted t-12">{plural(kept, 'thing')} it may do already stay as they are.</p>
+      )}
+      {pack.dropped.length > 0 && (
+        <p className="muted t-12">
+          It no longer asks for {plural(pack.dropped.length, 'thing')}, which end with the upgrade.
+        </p>
+      )}
+      <p className="muted t-12">
+        By {pack.publisher}, {pack.license}, {bytes(pack.bytes)}. Its fingerprint:{' '}
+        <span className="mono" title={pack.digest}>
+          {pack.digest.slice(0, 16)}
+        </span>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,175 @@
+/**
+ * A plugin by hand: an empty page, a file that is refused with its line, one that asks and is allowed less, its node on the
+ * canvas, a right taken back, an upgrade that shows only what is new, and a removal that leaves the drawing as it was.
+ */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ManifestJson } from '../../nodes/contract.ts';
+import { type Client, connect } from '../../scripts/client.ts';
+import { manifest, packed } from '../plugins/packed.ts';
+import { openBrowser, type TestBrowser } from '../support/browser.ts';
+import { type Product, startProduct } from '../support/product.ts';
+
+const SOON = { timeout: 15_000 };
+let product: Product;
+let browser: TestBrowser;
+let page: Page;
+let client: Client;
+
+beforeAll(async () => {
+  product = await startProduct({ sample: false });
+  client = await connect({ data: product.data });
+  browser = await openBrowser();
+  page = await browser.newPage();
+  await page.goto(product.ownerLink);
+  await page.getByRole('link', { name: 'Gallery' }).waitFor(SOON);
+}, 180_000);
+afterAll(async () => {
+  await browser?.close();
+  await product?.[Symbol.asyncDispose]();
+});
+
+async function picture(name: string): Promise<void> {
+  const folder = process.env.SPLICEBOARD_PICTURES;
+  if (!folder) return;
+  for (const [width, height] of [
+    [1440, 900],
+    [390, 844],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: path.join(folder, `${name}-${width}-${colorScheme}.png`) });
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize({ width: 1440, height: 900 });
+}
+
+const titled = (version: string, more: Partial<ManifestJson>) =>
+  manifest('headlines.suggest', {
+    version,
+    title: 'Suggest headlines',
+    help: 'Asks a headline service for three titles and keeps the one that fits the brand.',
+    icon: 'sparkles',
+    publisher: 'Northwind Press',
+    ...more,
+  });
+const ASKS = {
+  http: [
+    { method: 'POST' as const, host: 'api.headlines.example', path: '/v1/titles', why: 'to ask for titles' },
+    {
+      method: 'GET' as const,
+      host: 'api.headlines.example',
+      path: '/v1/limits',
+      why: 'to see how many are left today',
+    },
+  ],
+  brand: ['voice' as const],
+  why: { brand: 'so that titles sound like the brand' },
+};
+const entries = `{ run: (ctx, { text }) => ({ text: text.toUpperCase() }) }`;
+
+function fileOf(name: string, content: string): string {
+  const file = path.join(product.data, name);
+  writeFileSync(file, content);
+  return file;
+}
+async function choose(file: string): Promise<void> {
+  await page.getByLabel('Packed plugin').setInputFiles(file);
+}
+
+test('the first five minutes: nothing is there, a bad file is refused with its line, a good one asks first', async () => {
+  await page.getByRole('link', { name: 'Plugins' }).click();
+  await page.getByText('No plugins yet').waitFor(SOON);
+  await picture('plugins-empty');
+  await page.getByRole('button', { name: 'Install a plugin' }).click();
+  await picture('plugins-choose');
+  const bad = packed('headlines', '0.9.0', [
+    { manifest: titled('0.9.0', {}), entries: `{ run: () => import('node:fs') }` },
+  ]);
+  await choose(fileOf('bad.json', bad));
+  await page.getByText(/line 1: a module is loaded while it runs/).waitFor(SOON);
+  await picture('plugins-refused');
+  await page.getByRole('button', { name: 'Choose another file' }).click();
+  await choose(
+    fileOf('one.json', packed('headlines', '1.0.0', [{ manifest: titled('1.0.0', { capabilities: ASKS }), entries }])),
+  );
+  const sheet = page.getByRole('dialog', { name: 'Install headlines 1.0.0' });
+  await sheet.getByText('Send to api.headlines.example: POST /v1/titles').waitFor(SOON);
+  await picture('plugins-sheet');
+  await sheet.getByRole('switch', { name: /GET \/v1\/limits/ }).click();
+  await sheet.getByRole('button', { name: 'Install with less' }).click();
+  await page.getByText('may do 2 of 3').waitFor(SOON);
+  await picture('plugins-list');
+});
+
+test('its node is in the palette and runs; its page says what it may do, and takes it back', async () => {
+  const { workspaceId } = client;
+  const graph = {
+    format: 1 as const,
+    nodes: [
+      {
+        id: 'it',
+        type: 'headlines.suggest',
+        version: '1.0.0',
+        name: 'Suggest',
+        position: { x: 0, y: 0 },
+        config: {},
+      },
+    ],
+    edges: [],
+    inputs: [],
+    sections: [],
+    notes: [],
+  };
+  const { id } = await client.api.pipelines.create.mutate({ workspaceId, name: 'Titles', graph });
+  await page.goto(`${product.url}/w/${workspaceId}/p/${id}`);
+  await page.getByRole('article', { name: /Suggest/ }).waitFor(SOON);
+  await page.goto(`${product.url}/w/${workspaceId}/plugins/headlines`);
+  await page.getByRole('link', { name: 'Titles' }).waitFor(SOON);
+  await picture('plugin-page');
+  const voice = page.getByRole('switch', { name: /how the brand sounds/ });
+  expect(await voice.isChecked()).toBe(true);
+  await voice.click();
+  await expect
+    .poll(async () => {
+      const found = await client.api.plugins.get.query({ workspaceId, name: 'headlines' });
+      return found.rights.filter((right) => right.isAllowed).map((right) => right.id);
+    }, SOON)
+    .toEqual(['http POST api.headlines.example /v1/titles']);
+});
+
+test('an upgrade shows only what is new, and can be gone back from; removed, its node stays drawn', async () => {
+  const { workspaceId } = client;
+  await page.getByRole('button', { name: 'Upgrade' }).click();
+  const more = { ...ASKS, store: true, why: { ...ASKS.why, store: 'to remember titles that were used' } };
+  await choose(
+    fileOf('two.json', packed('headlines', '1.1.0', [{ manifest: titled('1.1.0', { capabilities: more }), entries }])),
+  );
+  const sheet = page.getByRole('dialog', { name: 'Upgrade headlines 1.1.0' });
+  await sheet.getByText('“to remember titles that were used”').waitFor(SOON);
+  expect(await sheet.getByText('POST /v1/titles').count()).toBe(0);
+  await picture('plugin-upgrade');
+  await sheet.getByRole('button', { name: 'Allow and upgrade' }).click();
+  await page.getByRole('button', { name: 'Go back to 1.0.0' }).click();
+  await page.getByRole('button', { name: 'Go back', exact: true }).click();
+  await page.getByLabel('News').getByText('version 1.0.0 again').waitFor(SOON);
+  await page.getByRole('button', { name: 'Remove' }).click();
+  const asks = page.getByRole('dialog', { name: 'Remove Suggest headlines?' });
+  await asks.getByText(/Titles cannot run without it/).waitFor(SOON);
+  await picture('plugin-remove');
+  await asks.getByRole('button', { name: 'Remove' }).click();
+  await page.getByRole('button', { name: 'Install again' }).waitFor(SOON);
+  const [{ id }] = (await client.api.pipelines.list.query({ workspaceId })).filter(({ name }) => name === 'Titles') as [
+    { id: string },
+  ];
+  await page.goto(`${product.url}/w/${workspaceId}/p/${id}`);
+  await page
+    .getByText('This node’s plugin (headlines.suggest) is not installed here. Its settings are safe.')
+    .waitFor(SOON);
+  await picture('plugin-gone');
+  expect(browser.errors()).toEqual([]);
+});
