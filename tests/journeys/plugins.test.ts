@@ -163,9 +163,8 @@ test('an upgrade shows only what is new, and can be gone back from; removed, its
   await picture('plugin-remove');
   await asks.getByRole('button', { name: 'Remove' }).click();
   await page.getByRole('button', { name: 'Install again' }).waitFor(SOON);
-  const [{ id }] = (await client.api.pipelines.list.query({ workspaceId })).filter(({ name }) => name === 'Titles') as [
-    { id: string },
-  ];
+  const pipelines = await client.api.pipelines.list.query({ workspaceId });
+  const { id } = pipelines.find(({ name }) => name === 'Titles')!;
   await page.goto(`${product.url}/w/${workspaceId}/p/${id}`);
   await page
     .getByText('This node’s plugin (headlines.suggest) is not installed here. Its settings are safe.')
