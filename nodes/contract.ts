@@ -400,6 +400,10 @@ export type Example<C, I, O> = {
   outputs?: O;
   /** Where the whole output is too long to write down: the check the outputs must pass. */
   expects?: string;
+  /** Of a node that writes: what its look-up finds, given these answers. One of them finds it, another does not. */
+  lookups?: { name: string; request?: HttpRequest; replies: unknown[]; gives: 'confirmed' | 'absent' | 'unknown' }[];
+  /** Settings that older versions saved, which `migrateConfig` makes into settings of this one. */
+  migrates?: { from: { type: string; version: string }; config: Record<string, unknown> }[];
 };
 
 export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends z.ZodType = z.ZodType> = {

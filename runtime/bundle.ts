@@ -56,7 +56,7 @@ function declaredBy(node: AnyNode): string[] | undefined {
 
 const moduleName = (name: Identifier | Literal) => (name.type === 'Identifier' ? name.name : String(name.value));
 
-/** The module's JavaScript, reduced to what `wanted` (names of exports) reaches. */
+/** The module's JavaScript, reduced to what `wanted` (names of exports) reaches. What is left stands where it stood. */
 export function reachable(source: string, wanted: readonly string[]): string {
   const program: Program = parse(source, { ecmaVersion: 'latest', sourceType: 'module' });
   const pieces: Piece[] = [];
@@ -84,21 +84,28 @@ export function reachable(source: string, wanted: readonly string[]): string {
   }
   const gone = new Set(pieces.filter((piece) => !kept.has(piece)).flatMap((piece) => piece.declares));
   const uses = new Set(pieces.filter((piece) => kept.has(piece)).flatMap((piece) => [...piece.uses]));
-  return pieces
-    .filter((piece) => kept.has(piece))
-    .map(({ start, end }) => {
-      const text = source.slice(start, end);
-      const list = /^(import|export)\s*\{([^}]*)\}/.exec(text);
-      if (!list) return text;
-      const wantedHere = (part: string) => {
-        const name = part.trim().split(/\s+as\s+/);
-        return list[1] === 'import' ? uses.has(name.at(-1) ?? '') : !gone.has(name[0] ?? '');
-      };
-      const names = (list[2] ?? '').split(',').filter(wantedHere);
-      return `${list[1]} {${names.join(',')}}${text.slice(list[0].length)}`;
-    })
-    .join('\n');
+  let cut = '';
+  let at = 0;
+  for (const piece of pieces) {
+    const text = source.slice(piece.start, piece.end);
+    cut += source.slice(at, piece.start) + (kept.has(piece) ? fewerNames(text) : blank(text));
+    at = piece.end;
+  }
+  return cut + source.slice(at);
+
+  function fewerNames(text: string): string {
+    const list = /^(import|export)\s*\{([^}]*)\}/.exec(text);
+    if (!list) return text;
+    const wantedHere = (part: string) => {
+      const name = part.trim().split(/\s+as\s+/);
+      return list[1] === 'import' ? uses.has(name.at(-1) ?? '') : !gone.has(name[0] ?? '');
+    };
+    const named = `${list[1]} {${(list[2] ?? '').split(',').filter(wantedHere).join(',')}}`;
+    return named + blank(list[0].slice(named.length)) + text.slice(list[0].length);
+  }
 }
+
+const blank = (text: string) => text.replace(/[^\n]/g, ' ');
 
 // ---------------------------------------------------------------- esbuild
 
@@ -118,15 +125,23 @@ async function withEsbuild<T>(act: (esbuild: typeof import('esbuild')) => Promis
   }
 }
 
-async function toJavaScript(file: string, text: string): Promise<string> {
+/** `maps`: with a source map at its end. */
+export async function toJavaScript(file: string, text: string, { maps = false } = {}): Promise<string> {
   const { code } = await withEsbuild(({ transform }) =>
-    transform(text, { loader: 'ts', format: 'esm', target: 'es2024', sourcefile: file }),
+    transform(text, {
+      loader: 'ts',
+      format: 'esm',
+      target: 'es2024',
+      sourcefile: file,
+      tsconfigRaw: '{}',
+      ...(maps ? { sourcemap: 'inline', sourcesContent: true } : {}),
+    }),
   );
   return code;
 }
 
 /** The names that `source` takes from each module, by specifier; `*` stands for all of them. */
-function importedNames(source: string): Map<string, string[]> {
+export function importedNames(source: string): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const node of parse(source, { ecmaVersion: 'latest', sourceType: 'module' }).body) {
     if (node.type === 'ImportDeclaration') {
@@ -153,7 +168,7 @@ function importedNames(source: string): Map<string, string[]> {
 }
 
 /** Where an import leads among files that are given as text; undefined: not there. */
-type Leads = (specifier: string, importer: string) => string | undefined;
+export type Leads = (specifier: string, importer: string) => string | undefined;
 
 /** Each of `modules` (JavaScript by path) that the names wanted of `roots` reach, cut down to what they reach in it. */
 function cutDown(
@@ -182,6 +197,10 @@ function cutDown(
 }
 
 async function build(options: BuildOptions): Promise<string> {
+  return (await builtFiles(options)).code;
+}
+
+async function builtFiles(options: BuildOptions): Promise<{ code: string; map: string | undefined }> {
   const result = await withEsbuild((esbuild) =>
     esbuild.build({
       bundle: true,
@@ -194,11 +213,20 @@ async function build(options: BuildOptions): Promise<string> {
       ...options,
     }),
   );
-  return result.outputFiles?.[0]?.text ?? '';
+  const [code, map] = [
+    result.outputFiles?.find(({ path: name }) => !name.endsWith('.map')),
+    result.outputFiles?.find(({ path: name }) => name.endsWith('.map')),
+  ];
+  return { code: code?.text ?? '', map: map?.text };
 }
 
 /** Our own files, given as text by absolute path; `mayImport` decides about everything else. */
-function given(files: ReadonlyMap<string, string>, leads: Leads, mayImport: (specifier: string) => boolean): Plugin {
+function given(
+  files: ReadonlyMap<string, string>,
+  leads: Leads,
+  mayImport: (specifier: string) => boolean,
+  root = ROOT,
+): Plugin {
   return {
     name: 'given',
     setup(on) {
@@ -207,13 +235,13 @@ function given(files: ReadonlyMap<string, string>, leads: Leads, mayImport: (spe
         const target = leads(args.path, args.importer);
         if (target !== undefined && files.has(target)) return { path: target, sideEffects: false };
         if (!files.has(args.importer)) return undefined;
-        if (args.path === 'zod') return on.resolve('zod', { resolveDir: ROOT, kind: args.kind });
+        if (args.path === 'zod') return on.resolve('zod', { resolveDir: root, kind: args.kind });
         if (!mayImport(args.path)) {
           throw new BundleRefused('IMPORT_REFUSED', `A node may not import "${args.path}".`);
         }
         return undefined;
       });
-      on.onLoad({ filter: /\.ts$/ }, (args) => {
+      on.onLoad({ filter: /\.[jt]s(on)?$/ }, (args) => {
         const contents = files.get(args.path);
         return contents === undefined ? undefined : { contents, loader: 'js', resolveDir: path.dirname(args.path) };
       });
@@ -229,8 +257,72 @@ function firstRefusal(error: unknown): unknown {
   return refused ? new BundleRefused('IMPORT_REFUSED', refused[0]) : new BundleRefused('NODE_BROKEN', detail.text);
 }
 
+/** The modules of one node as JavaScript, and how its bundles are made of them. */
+export type NodeModules = {
+  /** The folder that specifiers of the entry are relative to, and where zod lies. */
+  root: string;
+  /** The node's file; a key of `modules`. */
+  file: string;
+  modules: ReadonlyMap<string, string>;
+  /** The contract's key in `modules`. */
+  contract: string;
+  leads: Leads;
+  mayImport: (specifier: string) => boolean;
+  /** Decide about what `mayImport` lets through. */
+  plugins?: Plugin[];
+  /** A source map of `run`, with the sources in it. */
+  maps?: boolean;
+};
+
+/** Both bundles of one node. */
+export async function bundleModules(
+  of: NodeModules,
+): Promise<{ manifest: string; run: string; map?: string | undefined }> {
+  const { root, file, modules, contract, maps = false } = of;
+  const leads: Leads = (specifier, importer) =>
+    modules.has(importer) || !specifier.startsWith('.') ? of.leads(specifier, importer) : path.resolve(root, specifier); // the entry, which is written here
+  const pack = (...roots: [file: string, names: readonly string[]][]) => [
+    given(cutDown(modules, roots, leads), leads, of.mayImport, root),
+    ...(of.plugins ?? []),
+  ];
+  const exported = exportsOf(modules.get(file)!);
+  const entries = NODE_ENTRIES.filter((name) => exported.includes(name));
+  const contents = (lines: string) => ({ contents: lines, resolveDir: root, sourcefile: 'entry.js' });
+  const shared: BuildOptions = {
+    format: 'iife',
+    globalName: 'plugin',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    absWorkingDir: root,
+    tsconfigRaw: '{}',
+  };
+  const at = (target: string) => JSON.stringify(`./${path.relative(root, target)}`);
+  try {
+    const [manifest, run] = await Promise.all([
+      build({
+        ...shared,
+        minifySyntax: true,
+        plugins: pack([file, ['manifest']], [contract, ['manifestJson']]),
+        stdin: contents(
+          `import { manifest as declared } from ${at(file)}; import { manifestJson } from ${at(contract)};
+           export const manifest = () => manifestJson(declared, ${JSON.stringify(entries)});`,
+        ),
+      }),
+      builtFiles({
+        ...shared,
+        plugins: pack([file, entries]),
+        stdin: contents(`export { ${entries.join(', ')} } from ${at(file)};`),
+        ...(maps ? { sourcemap: 'external', outfile: 'run.js' } : {}),
+      }),
+    ]);
+    return { manifest, run: run.code, map: run.map };
+  } catch (error) {
+    throw firstRefusal(error);
+  }
+}
+
 /**
- * Both bundles of one node. `text` is the TypeScript of its file, `parts` that of the files in its folder by their
+ * Both bundles of a built-in node. `text` is the TypeScript of its file, `parts` that of the files in its folder by their
  * names.
  */
 export async function bundleNode(
@@ -240,48 +332,19 @@ export async function bundleNode(
 ): Promise<{ manifest: string; run: string }> {
   try {
     const folder = partsFolder(file);
-    const source = await toJavaScript(file, text);
-    const modules = new Map([[file, source]]);
+    const modules = new Map([[file, await toJavaScript(file, text)]]);
     for (const [name, part] of parts) modules.set(path.join(folder, name), await toJavaScript(name, part));
     modules.set(CONTRACT, await toJavaScript(CONTRACT, await readFile(CONTRACT, 'utf8')));
     // wherever a node's file lies, the contract is ours
     const contract = path.resolve(path.dirname(file), '../contract.ts');
     const leads: Leads = (specifier, importer) => {
       if (!specifier.startsWith('.')) return undefined;
-      if (!modules.has(importer)) return path.resolve(ROOT, specifier); // the entry, which is written here
       const target = path.resolve(path.dirname(importer), specifier);
       if (target === contract) return CONTRACT;
       return path.dirname(target) === folder && modules.has(target) ? target : undefined;
     };
-    const pack = (...roots: [file: string, names: readonly string[]][]) =>
-      given(cutDown(modules, roots, leads), leads, (specifier) => specifier === 'zod');
-    const exported = exportsOf(source);
-    const entries = NODE_ENTRIES.filter((name) => exported.includes(name));
-    const contents = (lines: string) => ({ contents: lines, resolveDir: ROOT, sourcefile: 'entry.js' });
-    const shared: BuildOptions = {
-      format: 'iife',
-      globalName: 'plugin',
-      platform: 'neutral',
-      mainFields: ['module', 'main'],
-    };
-    const here = JSON.stringify(`./${path.relative(ROOT, file)}`);
-    const [manifest, run] = await Promise.all([
-      build({
-        ...shared,
-        minifySyntax: true,
-        plugins: [pack([file, ['manifest']], [CONTRACT, ['manifestJson']])],
-        stdin: contents(
-          `import { manifest as declared } from ${here}; import { manifestJson } from './nodes/contract.ts';
-           export const manifest = () => manifestJson(declared, ${JSON.stringify(entries)});`,
-        ),
-      }),
-      build({
-        ...shared,
-        plugins: [pack([file, entries])],
-        stdin: contents(`export { ${entries.join(', ')} } from ${here};`),
-      }),
-    ]);
-    return { manifest, run };
+    const mayImport = (specifier: string) => specifier === 'zod';
+    return await bundleModules({ root: ROOT, file, modules, contract: CONTRACT, leads, mayImport });
   } catch (error) {
     throw firstRefusal(error);
   }

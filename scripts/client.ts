@@ -31,6 +31,8 @@ export type Client = {
   workspaceId: string;
   /** Uploads a file unless the workspace has it already; `onProgress` in bytes. */
   upload(file: string, options?: UploadOptions): Promise<Asset>;
+  /** Sends a packed plugin to be checked; its digest. */
+  sendPlugin(text: string, from: 'file' | 'folder'): Promise<string>;
   /** Writes an asset's bytes to `file`. */
   download(sha256: string, file: string): Promise<void>;
   /** The values of a subscription, until the server ends it. */
@@ -112,6 +114,14 @@ export async function connect(where: Where): Promise<Client> {
         body: JSON.stringify({ sha256, ...(options.sidecarOf ? { sidecarOf: options.sidecarOf } : {}) }),
       });
       return ((await reply.json()) as { asset: Asset }).asset;
+    },
+    async sendPlugin(text, from) {
+      const reply = await call(`/api/plugins?${new URLSearchParams({ workspaceId, from })}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: text,
+      });
+      return ((await reply.json()) as { digest: string }).digest;
     },
     async download(sha256, file) {
       await mkdir(path.dirname(file), { recursive: true });

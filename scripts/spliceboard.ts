@@ -4,6 +4,7 @@
  *   run <pipeline name|file.json> [--input name=value|@file] [--set Node.field=value] [--brand NAME]
  *                                 [--version draft|latest|N] [--dry-run] [--wait] [--json] [--out DIR]
  *   pipelines | runs [--pipeline NAME] | import FILE | export NAME [--out FILE]
+ *   node new|test|pack|dev|install|upgrade|deprecate|remove|list …      (scripts/node/main.ts)
  *   doctor | speech [install ENGINE] | token | backup FILE | restore FILE
  *
  * Everywhere: --data DIR, --url ADDRESS, --token TOKEN, --workspace NAME, --json. Progress goes to standard error, results
@@ -31,6 +32,7 @@ const OPTIONS = {
   pipeline: { type: 'string' },
   'dry-run': { type: 'boolean', default: false },
   wait: { type: 'boolean', default: false },
+  yes: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   out: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
@@ -53,6 +55,11 @@ const USAGE = `npm run spliceboard -- <verb> [options]
   runs [--pipeline NAME]     list runs
   import FILE.json           add a pipeline
   export NAME [--out FILE]   write a pipeline as JSON
+  node new NAME              the folder of a new plugin
+  node test|pack|dev [FOLDER]
+                             try it in the real isolate; make its one file; work on it with the canvas open
+  node install|upgrade FILE|FOLDER [--yes]
+  node deprecate NAME [WHY] | node remove NAME | node list
   doctor                     what is missing here, and what that costs
   speech                     list speech engines
   speech install ENGINE      get an engine's model
@@ -95,6 +102,7 @@ async function main(): Promise<number> {
   if (name === 'token') return printToken(options.data);
   const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
   const isOfMachine = name === 'backup' || name === 'restore';
+  if (name === 'node') return ofNodes(rest, options);
   if (!verb && !isOfMachine) return misuse(`There is no verb ${name}.`);
   if (isOfMachine && rest[0] === undefined) return misuse('Which file?');
   try {
@@ -106,11 +114,25 @@ async function main(): Promise<number> {
     const client = await connect(options);
     return await verb(client, rest, options);
   } catch (error) {
-    const known = explain(error);
-    if (!(known instanceof CommandError)) throw error;
-    console.error([known.message, known.hint].filter(Boolean).join(' '));
-    return 1;
+    return told(error);
   }
+}
+
+/** Of plugins: what authors do needs no server. */
+async function ofNodes(rest: string[], options: Options): Promise<number> {
+  try {
+    const { nodeVerb } = await import('./node/main.ts');
+    return await nodeVerb(rest, options);
+  } catch (error) {
+    return told(error);
+  }
+}
+
+function told(error: unknown): number {
+  const known = explain(error);
+  if (!(known instanceof CommandError)) throw error;
+  console.error([known.message, known.hint].filter(Boolean).join(' '));
+  return 1;
 }
 
 function misuse(message: string): number {

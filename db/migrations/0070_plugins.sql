@@ -31,7 +31,8 @@ create table plugin_type (
   behaviour text not null,
   -- which of the package's nodes
   place int not null,
-  manifest jsonb not null,
+  -- json, not jsonb: ports and settings are shown in the order of their author
+  manifest json not null,
   primary key (workspace_id, digest, type),
   foreign key (workspace_id, digest) references plugin_package (workspace_id, digest) on delete cascade
 );
