@@ -20,7 +20,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { type AnyNode, type Identifier, type Literal, type Program, parse } from 'acorn';
 import type { BuildOptions, Plugin } from 'esbuild';
-import { NODE_ENTRIES } from '../nodes/contract.ts';
+import { NODE_ENTRIES, NodeError } from '../nodes/contract.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const CONTRACT = path.join(ROOT, 'nodes/contract.ts');
@@ -133,7 +133,8 @@ export async function toJavaScript(file: string, text: string, { maps = false } 
       format: 'esm',
       target: 'es2024',
       sourcefile: file,
-      tsconfigRaw: '{}',
+      // what is imported is imported, used or not: so all of it is looked at
+      tsconfigRaw: '{"compilerOptions":{"verbatimModuleSyntax":true}}',
       ...(maps ? { sourcemap: 'inline', sourcesContent: true } : {}),
     }),
   );
@@ -252,7 +253,7 @@ function given(
 function firstRefusal(error: unknown): unknown {
   const detail = (error as { errors?: { text: string; detail?: unknown }[] }).errors?.[0];
   if (!detail) return error;
-  if (detail.detail instanceof BundleRefused) return detail.detail;
+  if (detail.detail instanceof BundleRefused || detail.detail instanceof NodeError) return detail.detail;
   const refused = /A node may not import "[^"]*"\./.exec(detail.text);
   return refused ? new BundleRefused('IMPORT_REFUSED', refused[0]) : new BundleRefused('NODE_BROKEN', detail.text);
 }

@@ -137,9 +137,11 @@ async function packNode(folder: string, file: string): Promise<{ manifest: strin
       modules.set(module, `export default ${JSON.stringify(jsonOf(text, name))};`);
       return;
     }
-    const code = await toJavaScript(name, text, { maps: true }).catch((error: { errors?: Message[] }) => {
-      throw broken(name, error);
-    });
+    const code = await toJavaScript(path.basename(name), text, { maps: true }).catch(
+      (error: { errors?: Message[] }) => {
+        throw broken(name, error);
+      },
+    );
     modules.set(module, code);
     for (const specifier of importedNames(code).keys()) {
       const by = `${name}:${lineOf(text, specifier)}`;
@@ -209,7 +211,7 @@ type Message = { text: string; location?: { file: string; line: number; lineText
 function broken(name: string, error: { errors?: Message[]; message?: string }): NodeError {
   const [first] = error.errors ?? [];
   if (first?.detail instanceof NodeError) return first.detail;
-  const at = first?.location ? `${first.location.file}:${first.location.line}` : name;
+  const at = first?.location ? `${name}:${first.location.line}` : name;
   return new NodeError('PACK_BROKEN', `${at}: ${first?.text ?? error.message ?? 'it cannot be read'}`.slice(0, 1_000));
 }
 
@@ -231,7 +233,7 @@ function inside(folder: string): Plugin {
     setup(on) {
       on.onResolve({ filter: /.*/ }, async (args) => {
         if (args.kind === 'entry-point' || args.pluginData === 'seen') return undefined;
-        const by = args.importer ? path.relative(folder, args.importer) : 'package.json';
+        const by = await placeIn(folder, args.importer, args.path);
         if (isBuiltin(args.path)) throw builtin(by, args.path);
         const found = await on.resolve(args.path, {
           kind: args.kind,
@@ -250,6 +252,12 @@ function inside(folder: string): Plugin {
       });
     },
   };
+}
+
+/** The file that asks, and its line. */
+async function placeIn(folder: string, importer: string, specifier: string): Promise<string> {
+  const text = await readFile(importer, 'utf8').catch(() => '');
+  return `${path.relative(folder, importer)}:${lineOf(text, specifier)}`;
 }
 
 const SourceMap = z.object({
