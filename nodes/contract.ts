@@ -409,29 +409,43 @@ export type Example<C, I, O> = {
 export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends z.ZodType = z.ZodType> = {
   /** `family.verb`, never reused for something else */
   id: string;
-  /** Who made it and under which licence (SPDX), and which contract it was written for, such as `^1.0`: of every installed plugin. */
+  /** Who made it; of every plugin that is installed. */
   publisher?: string;
+  /** SPDX, such as `MIT`; of every plugin that is installed. */
   license?: string;
+  /** The contract it was written for, such as `^1.0`; of every plugin that is installed. */
   api?: string;
   /** semver; for built-in nodes `id@version` is the behaviour digest, so a change of behaviour is a change of version */
   version: string;
+  /** On the node, in the palette and in lists. */
   title: string;
+  /** What it does, in a sentence or a few, for people who do not code. */
   help: string;
   /** A lucide icon name, kebab-case. */
   icon: string;
+  /** The group of the palette. */
   family: Family;
+  /** Other words people look for it by. */
   aliases: string[];
+  /** What it does to lists; `step` for nearly all. */
   shape: Shape;
+  /** Decides reuse, retry and dry run. `writes-external` also exports `simulate` and `lookup`. */
   effect: EffectClass;
   /** Heavy steps (ffmpeg, local speech) have their own slots per machine and a row each. */
   weight: 'light' | 'heavy';
   /** For reads-external: seconds during which another run may reuse the result. 0 = never. */
   reuseForSeconds: number;
+  /** Ports by name, in the order in which they are drawn. */
   inputs: I;
+  /** Ports by name, in the order in which they are drawn; the first is the one people see first. */
   outputs: O;
+  /** The settings, as a zod object: the form is made from it. */
   config: C;
+  /** What it may ask for, and why. */
   capabilities: CapabilityDeclaration;
+  /** The account it works with. */
   connection?: { platform: string; scopes: string[] };
+  /** Ports that the person adds in the settings. */
   morePorts?: { inputs?: MorePorts; outputs?: MorePorts };
   /** Pure and quicker to run again than to look up: its results are not kept for reuse. */
   cheap?: boolean;
@@ -442,19 +456,22 @@ export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends
   stateless?: boolean;
   /** What starts a run, where the shape is `trigger`: `run` is given its event as `{ event }` and makes outputs of it. */
   trigger?: { kind: TriggerKind };
+  /** What using it costs, where its maker knows. */
   cost?: Cost;
   /** Names of config fields drawn on the node itself, at most four. */
   fields: string[];
-  /** Attempts and time-outs; the runtime's defaults where absent. */
   /** Only workers that were started with this tag take it, such as `gpu`. */
   tag?: string;
+  /** Wall clock and computing in seconds, memory in MB, attempts; the runtime's defaults where absent. */
   limits?: { wallSeconds?: number; activeSeconds?: number; memoryMb?: number; attempts?: number };
   /**
    * Of a node that writes outside: what was accepted there is seen by `lookup` within this many seconds, 1 where absent. A
    * look-up counts only after the last moment at which a lost request may have arrived, and this long.
    */
   listedWithinSeconds?: number;
+  /** Older node types that this one is put in the place of. */
   replaces?: Replaces[];
+  /** Shown as its help, used as the editor's preview, and run as a test. */
   example: Example<z.input<C>, unknown, unknown>;
 };
 

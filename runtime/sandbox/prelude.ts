@@ -361,6 +361,24 @@ export function prelude(host: (text: string) => void, limitsText: string) {
   }
 
   /** Reads something that was thrown. Every look at it may run foreign code, and may throw again. */
+  /** What much of npm takes for granted, and what to do instead. */
+  const ABSENT: [name: string, hint: string][] = [
+    [
+      'process',
+      'Settings come from ctx.config. A library that wants process needs a build for browsers: import that one.',
+    ],
+    ['Buffer', 'Use Uint8Array, TextEncoder and atob, or a library build for browsers.'],
+    ['global', 'Use globalThis, or a library build for browsers.'],
+    ['__dirname', 'There are no files: texts belong into the code or into assets.'],
+    ['__filename', 'There are no files: texts belong into the code or into assets.'],
+    ['window', 'There is no page: a node only has its inputs and ctx.'],
+    ['document', 'There is no page: pictures are drawn with ctx.render.'],
+    ['localStorage', 'Declare store in the manifest and use ctx.store.'],
+    ['crypto', 'Bundle a library in plain JavaScript; random numbers come from Math.random, which is seeded.'],
+    ['performance', 'The time is ctx.now; the runtime measures how long a node takes.'],
+    ['WebAssembly', 'Bundle a version in plain JavaScript.'],
+  ];
+
   function describe(run: RunState, thrown: unknown): Problem {
     const unreadable: Problem = {
       code: 'NODE_THREW',
@@ -388,6 +406,13 @@ export function prelude(host: (text: string) => void, limitsText: string) {
       }
       if (name === 'RangeError' && message === 'Array buffer allocation failed') {
         return { ...unreadable, code: 'SANDBOX_MEMORY', message: 'The node asked for more memory than it may have.' };
+      }
+      if (name === 'ReferenceError' && typeof message === 'string') {
+        for (let at = 0; at < ABSENT.length; at++) {
+          const [absent, hint] = ABSENT[at]!;
+          if (message !== `${absent} is not defined`) continue;
+          return { code: 'NOT_IN_A_NODE', message: `${absent} does not exist inside a node.`, hint, retry: 'never' };
+        }
       }
       const title = typeof name === 'string' ? slice(name, 0, 100) : 'Error';
       const text = typeof message === 'string' ? slice(message, 0, 1500) : 'without a message';
