@@ -313,7 +313,8 @@ export async function bundleModules(
         ...shared,
         plugins: pack([file, entries]),
         stdin: contents(`export { ${entries.join(', ')} } from ${at(file)};`),
-        ...(maps ? { sourcemap: 'external', outfile: 'run.js' } : {}),
+        // a stack is read through the map: the script itself may be short
+        ...(maps ? { sourcemap: 'external', outfile: 'run.js', minifyWhitespace: true, minifySyntax: true } : {}),
       }),
     ]);
     return { manifest, run: run.code, map: run.map };
