@@ -48,24 +48,19 @@ export type PluginRow = {
 
 // ---------------------------------------------------------------- packages
 
-/** Keeps a packed file to be checked. One that is known is left as it is, but for one that was refused: it may be checked anew. */
+/** Keeps a packed file to be checked; one that is known is checked anew, which changes nothing for what runs. */
 export async function addPackage(
   tx: WorkspaceTx,
   given: { digest: string; name: string; version: string; source: PackageSource; file: string; by: string | null },
-): Promise<PackageState> {
+): Promise<void> {
   const { by, source, ...rest } = given;
-  const row = await tx
+  await tx
     .insertInto('plugin_package')
     .values({ ...rest, source: JSON.stringify(source), by_user: by })
     .onConflict((conflict) =>
-      conflict.columns(['workspace_id', 'digest']).doUpdateSet({
-        state: sql`case plugin_package.state when 'refused' then 'checking' else plugin_package.state end`,
-        error: null,
-      }),
+      conflict.columns(['workspace_id', 'digest']).doUpdateSet({ state: 'checking', error: null }),
     )
-    .returning('state')
-    .executeTakeFirstOrThrow();
-  return row.state as PackageState;
+    .execute();
 }
 
 export async function getPackage(tx: WorkspaceTx, digest: string): Promise<PackageRow | undefined> {
@@ -357,6 +352,103 @@ export async function grantsOf(
     revision: Number(revision),
     rights,
   }));
+}
+
+// ---------------------------------------------------------------- drafts that are carried over
+
+export type CarryRow = {
+  pipelineId: string;
+  pipelineName: string;
+  revision: number;
+  operations: unknown;
+  inverse: unknown;
+  review: unknown;
+  doneRevision: number | null;
+};
+
+/** Drafts that have a node of one of these types. */
+export async function draftsWith(
+  tx: WorkspaceTx,
+  types: readonly string[],
+): Promise<{ id: string; revision: number; draft: unknown }[]> {
+  return tx
+    .selectFrom('pipeline')
+    .select(['id', 'revision', 'draft'])
+    .where('removed_at', 'is', null)
+    .where(sql<boolean>`exists (select 1 from jsonb_array_elements(draft -> 'nodes') n
+                                 where n ->> 'type' = any(${[...types]}::text[]))`)
+    .orderBy('id')
+    .execute();
+}
+
+/** In the place of what was worked out before and not done. */
+export async function keepCarries(
+  tx: WorkspaceTx,
+  digest: string,
+  carries: readonly Pick<CarryRow, 'pipelineId' | 'revision' | 'operations' | 'inverse' | 'review'>[],
+): Promise<void> {
+  await tx.deleteFrom('plugin_carry').where('digest', '=', digest).where('done_revision', 'is', null).execute();
+  for (const { pipelineId, revision, operations, inverse, review } of carries) {
+    await tx
+      .insertInto('plugin_carry')
+      .values({
+        digest,
+        pipeline_id: pipelineId,
+        revision,
+        operations: JSON.stringify(operations),
+        inverse: JSON.stringify(inverse),
+        review: JSON.stringify(review),
+      })
+      .onConflict((conflict) =>
+        conflict.columns(['workspace_id', 'digest', 'pipeline_id']).doUpdateSet((eb) => ({
+          revision: eb.ref('excluded.revision'),
+          operations: eb.ref('excluded.operations'),
+          inverse: eb.ref('excluded.inverse'),
+          review: eb.ref('excluded.review'),
+          done_revision: null,
+        })),
+      )
+      .execute();
+  }
+}
+
+export async function listCarries(tx: WorkspaceTx, digest: string): Promise<CarryRow[]> {
+  const rows = await tx
+    .selectFrom('plugin_carry')
+    .innerJoin('pipeline', (join) =>
+      join
+        .onRef('pipeline.workspace_id', '=', 'plugin_carry.workspace_id')
+        .onRef('pipeline.id', '=', 'plugin_carry.pipeline_id')
+        .on('pipeline.removed_at', 'is', null),
+    )
+    .selectAll('plugin_carry')
+    .select('pipeline.name')
+    .where('digest', '=', digest)
+    .orderBy('pipeline.name')
+    .execute();
+  return rows.map((row) => ({
+    pipelineId: row.pipeline_id,
+    pipelineName: row.name,
+    revision: row.revision,
+    operations: row.operations,
+    inverse: row.inverse,
+    review: row.review,
+    doneRevision: row.done_revision,
+  }));
+}
+
+export async function markCarried(
+  tx: WorkspaceTx,
+  digest: string,
+  pipelineId: string,
+  doneRevision: number | null,
+): Promise<void> {
+  await tx
+    .updateTable('plugin_carry')
+    .set({ done_revision: doneRevision })
+    .where('digest', '=', digest)
+    .where('pipeline_id', '=', pipelineId)
+    .execute();
 }
 
 // ---------------------------------------------------------------- what it did

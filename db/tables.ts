@@ -519,6 +519,16 @@ export type Tables = {
     revoked_by: OrNull<string>;
     revoked_at: InstantOrNull;
   };
+  plugin_carry: {
+    workspace_id: Generated<string>;
+    digest: string;
+    pipeline_id: string;
+    revision: number;
+    operations: Json;
+    inverse: Json;
+    review: Json;
+    done_revision: OrNull<number>;
+  };
   plugin_use: {
     workspace_id: Generated<string>;
     plugin: string;

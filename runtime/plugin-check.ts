@@ -1,18 +1,31 @@
 /**
  * Checks a packed plugin before anybody is asked to allow it anything: reads it (packed.ts), evaluates its manifests in an
- * isolate that may ask for nothing, holds them to the contract, and writes down its node types. What does not pass is kept as
- * refused, with the reason; nothing of it is ever run outside of an isolate.
+ * isolate that may ask for nothing, holds them to the contract, and writes down its node types, and how drafts that use them, or
+ * what they replace, would be carried over. What does not pass is kept as refused, with the reason; nothing of it is ever run
+ * outside of an isolate.
  *
  * Errors: those of packed.ts; PLUGIN_TYPE_TWICE, PLUGIN_CHECK_FAILED.
  */
+import * as z from 'zod';
 import type { Database } from '../db/connect.ts';
-import { getPackage, packageFile, settlePackage } from '../db/plugins.ts';
+import { draftsWith, getPackage, keepCarries, packageFile, settlePackage } from '../db/plugins.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { type ErrorJson, type ManifestJson, NodeError, type PackedPlugin } from '../nodes/contract.ts';
 import { digestOf } from './bundle.ts';
 import { evaluateManifest, ManifestRefused } from './catalogue.ts';
+import {
+  type Carried,
+  carryOperations,
+  renamedConfig,
+  reviewOf,
+  typesConcerned,
+  type Use,
+  usesToCarry,
+} from './graph/carry-over.ts';
+import { Graph } from './graph/graph.ts';
+import { invertAll } from './graph/operations.ts';
 import { asErrorJson, checkForeignManifest, readPacked } from './packed.ts';
-import type { Sandbox } from './sandbox/sandbox.ts';
+import type { Json, Sandbox } from './sandbox/sandbox.ts';
 
 type Checked = { type: string; version: string; behaviour: string; place: number; manifest: ManifestJson };
 
@@ -31,7 +44,67 @@ export async function checkPackage(
   const found = givenUp
     ? { error: { ...FAILED, message: `${givenUp.workers} workers ended while they checked this plugin.` } }
     : await check(sandbox, workspaceId, text, digest);
-  await inside((tx) => settlePackage(tx, digest, found));
+  if ('error' in found) return inside((tx) => settlePackage(tx, digest, found));
+  const drafts = await inside((tx) => draftsWith(tx, typesConcerned(found.types.map(({ manifest }) => manifest))));
+  const carries: Carry[] = [];
+  for (const draft of drafts) carries.push(...(await carryOf(sandbox, workspaceId, found, draft)));
+  await inside(async (tx) => {
+    await settlePackage(tx, digest, found);
+    await keepCarries(tx, digest, carries);
+  });
+}
+
+type Carry = Parameters<typeof keepCarries>[2][number];
+
+/** How a draft is carried over to what is in the package. */
+async function carryOf(
+  sandbox: Sandbox,
+  workspaceId: string,
+  { types, packed }: { types: Checked[]; packed: PackedPlugin },
+  { id, revision, draft }: { id: string; revision: number; draft: unknown },
+): Promise<Carry[]> {
+  const graph = Graph.parse(draft);
+  const uses = usesToCarry(
+    graph,
+    types.map(({ manifest }) => manifest),
+  );
+  if (uses.length === 0) return [];
+  const carried: Carried[] = [];
+  const failed = new Map<string, string>();
+  for (const use of uses) {
+    const { node, manifest, replaces } = use;
+    const place = types.find(({ type }) => type === manifest.id)!.place;
+    const way = manifest.exports.includes('migrateConfig') ? packed.nodes[place]!.run : null;
+    const moved = way === null ? renamedConfig(node.config, replaces) : await migrated(sandbox, workspaceId, way, use);
+    if (typeof moved === 'string') failed.set(node.id, moved);
+    carried.push({ ...use, config: typeof moved === 'string' ? node.config : moved });
+  }
+  const operations = carryOperations(graph, carried);
+  const review = carried.map(reviewOf).map((each) => ({ ...each, problem: failed.get(each.node) ?? each.problem }));
+  return [{ pipelineId: id, revision, operations, inverse: invertAll(graph, operations), review }];
+}
+
+/** The settings as the plugin makes them, or why it could not. It may ask for nothing. */
+async function migrated(
+  sandbox: Sandbox,
+  workspaceId: string,
+  code: string,
+  { node }: Carried | Use,
+): Promise<Record<string, unknown> | string> {
+  const from = { type: node.type, version: node.version };
+  const result = await sandbox.run({
+    workspaceId,
+    contextKey: `carry ${digestOf(code)}`,
+    plugin: { digest: digestOf(code), code },
+    entry: 'migrateConfig',
+    ctx: { config: {}, now: new Date(0).toISOString(), seed: node.id, brand: null, connection: null },
+    inputs: [node.config, from] as Json,
+    limits: { wallMs: 10_000, cpuMs: 2_000, memoryMb: 64 },
+    onCall: () => Promise.reject(new NodeError('CAPABILITY_NOT_DECLARED', 'It may not ask for anything.')),
+  });
+  if (!result.ok) return `Its settings could not be carried over: ${result.error.message}`;
+  const config = z.record(z.string().max(60), z.json()).safeParse(result.value);
+  return config.success ? config.data : 'Its settings could not be carried over: the plugin gave none.';
 }
 
 async function check(
@@ -39,11 +112,11 @@ async function check(
   workspaceId: string,
   text: string,
   digest: string,
-): Promise<{ types: Checked[] } | { error: ErrorJson }> {
+): Promise<{ types: Checked[]; packed: PackedPlugin } | { error: ErrorJson }> {
   try {
     const { packed, digest: own } = await readPacked(text);
     if (own !== digest) throw new NodeError('PACK_UNREADABLE', 'The file is not the one that was sent.');
-    return { types: await manifestsOf(sandbox, workspaceId, packed) };
+    return { types: await manifestsOf(sandbox, workspaceId, packed), packed };
   } catch (error) {
     if (error instanceof ManifestRefused) return { error: error.error };
     const known = asErrorJson(error);

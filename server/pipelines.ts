@@ -50,7 +50,8 @@ const Exported = z.object({
 const POLL_MS = 2_000;
 const AUTHORITY_MS = 60_000;
 
-const RULES = {
+/** How operations are applied to a draft, for the database that keeps it. */
+export const DRAFT_RULES = {
   readGraph: (stored: unknown) => Graph.parse(stored),
   applyAll,
   rebaseAll,
@@ -244,7 +245,7 @@ export const pipelines = router({
       const applied = await ctx
         .inWorkspace(async (tx) => {
           await checkPins(ctx.services, tx, input.workspaceId, input.operations);
-          return applyOperations(tx, { ...input, by: ctx.member.userId }, RULES);
+          return applyOperations(tx, { ...input, by: ctx.member.userId }, DRAFT_RULES);
         })
         .catch((error: unknown) => {
           if (!(error instanceof OperationRefused)) throw error;

@@ -4,19 +4,22 @@
  *
  *   POST /api/plugins?workspaceId=…&from=file|folder   the packed file as the body → { digest }
  *
- * Errors: PACK_UNREADABLE, PLUGIN_NOT_READY, PLUGIN_REFUSED, PLUGIN_TYPE_TAKEN, PLUGIN_RIGHTS, PLUGIN_NOTHING_BEFORE, NOT_FOUND.
+ * Errors: PACK_UNREADABLE, PLUGIN_NOT_READY, PLUGIN_REFUSED, PLUGIN_TYPE_TAKEN, PLUGIN_RIGHTS, PLUGIN_NOTHING_BEFORE,
+ * PLUGIN_DRAFT_MOVED, NOT_FOUND.
  */
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { audit, sha256, usersById } from '../db/accounts.ts';
 import { sendErrand } from '../db/errands.ts';
-import { pipelinesOfTypes } from '../db/pipelines.ts';
+import { applyOperations, pipelinesOfTypes } from '../db/pipelines.ts';
 import {
   addPackage,
   getPackage,
   getPlugin,
+  listCarries,
   listGrants,
   listPlugins,
+  markCarried,
   type PackageSource,
   type PluginRow,
   pluginUses,
@@ -28,8 +31,10 @@ import {
 } from '../db/plugins.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { ManifestJson, PackedPlugin } from '../nodes/contract.ts';
+import { type Operation, OperationRefused } from '../runtime/graph/operations.ts';
 import { type Right, rightsOfAll } from '../runtime/graph/rights.ts';
 import type { Authorize, Services } from './deps.ts';
+import { DRAFT_RULES } from './pipelines.ts';
 import { notFound, Problem } from './problem.ts';
 import { memberProcedure, router } from './trpc.ts';
 
@@ -88,12 +93,29 @@ const PackageView = z.object({
   publisher: z.string(),
   license: z.string(),
   nodes: z.array(NodeView),
-  /** Everything it asks for; `isAllowed`: of the version in use already. */
-  rights: z.array(RightView.extend({ isAllowed: z.boolean() })),
+  /** Everything it asks for; `isAllowed`: of the version in use already. `wasRefused`: that one asked too, and may not. */
+  rights: z.array(RightView.extend({ isAllowed: z.boolean(), wasRefused: z.boolean() })),
   /** What the version in use may do and this one does not ask for. */
   dropped: z.array(z.string()),
   /** The version in use, where it is an upgrade. */
   replaces: z.string().nullable(),
+  /** Drafts whose nodes would be carried over, and how. */
+  carries: z.array(
+    z.object({
+      pipelineId: z.string(),
+      name: z.string(),
+      nodes: z.array(
+        z.object({
+          node: z.string(),
+          name: z.string(),
+          from: z.string(),
+          to: z.string(),
+          fields: z.array(z.object({ field: z.string(), was: z.json().optional(), is: z.json().optional() })),
+          problem: z.string().nullable(),
+        }),
+      ),
+    }),
+  ),
 });
 
 const Use = z.object({ pipelineId: z.string(), name: z.string(), inDraft: z.boolean(), inPublished: z.boolean() });
@@ -176,6 +198,7 @@ export const plugins = router({
         );
         const rights = rightsOfAll(manifests);
         const asked = new Set(rights.map(({ id }) => id));
+        const before = new Set(isInUse ? rightsOfAll(await manifestsIn(tx, now.digest)).map(({ id }) => id) : []);
         return {
           digest: row.digest,
           name: row.name,
@@ -186,9 +209,24 @@ export const plugins = router({
           publisher: manifests[0]?.publisher ?? '',
           license: manifests[0]?.license ?? '',
           nodes: manifests.map(nodeView),
-          rights: rights.map((right) => ({ ...right, isAllowed: held.has(right.id) })),
+          rights: rights.map((right) => ({
+            ...right,
+            isAllowed: held.has(right.id),
+            wasRefused: before.has(right.id) && !held.has(right.id),
+          })),
           dropped: [...held].filter((right) => !asked.has(right)),
           replaces: isInUse && now.digest !== row.digest ? now.version : null,
+          carries: (await listCarries(tx, row.digest)).flatMap(({ pipelineId, pipelineName, review, doneRevision }) =>
+            doneRevision === null
+              ? [
+                  {
+                    pipelineId,
+                    name: pipelineName,
+                    nodes: review as z.infer<typeof PackageView>['carries'][0]['nodes'],
+                  },
+                ]
+              : [],
+          ),
         };
       }),
     ),
@@ -199,7 +237,7 @@ export const plugins = router({
    */
   install: memberProcedure('admin')
     .input(z.object({ digest: Digest, rights: z.array(RightId).max(500), isDev: z.boolean().default(false) }))
-    .output(z.object({ name: z.string() }))
+    .output(z.object({ name: z.string(), carried: z.number() }))
     .mutation(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
         const row = await getPackage(tx, input.digest);
@@ -210,14 +248,17 @@ export const plugins = router({
         await requireFree(tx, row.name, manifests);
         const before = await getPlugin(tx, row.name, { lock: true });
         await usePackage(tx, { ...input, name: row.name, by: ctx.member.userId });
+        const carried = await carryDrafts(tx, row.digest, ctx.member.userId);
+        for (const pipelineId of carried) ctx.services.hub.announce(pipelineId);
         await audit(tx, ctx.member.userId, before ? 'plugin.upgrade' : 'plugin.install', {
           plugin: row.name,
           version: row.version,
           digest: row.digest,
           ...(before ? { from: before.version } : {}),
           rights: input.rights,
+          carried,
         });
-        return { name: row.name };
+        return { name: row.name, carried: carried.length };
       }),
     ),
 
@@ -241,10 +282,13 @@ export const plugins = router({
       }),
     ),
 
-  /** The version from before the last upgrade; it may do what it was asked for and is still allowed. */
+  /**
+   * The version from before the last upgrade; it may do what it was asked for and is still allowed. Drafts go back with it; `left`
+   * are those that were changed since in a way that cannot be kept.
+   */
   goBack: memberProcedure('admin')
     .input(z.object({ name: Name }))
-    .output(z.object({ version: z.string() }))
+    .output(z.object({ version: z.string(), left: z.array(z.string()) }))
     .mutation(({ ctx, input }) =>
       ctx.inWorkspace(async (tx) => {
         const row = await getPlugin(tx, input.name, { lock: true });
@@ -262,8 +306,16 @@ export const plugins = router({
         );
         const { digest, version } = row.previous;
         await usePackage(tx, { name: row.name, digest, rights, isDev: false, by: ctx.member.userId });
-        await audit(tx, ctx.member.userId, 'plugin.go-back', { plugin: row.name, from: row.version, version });
-        return { version };
+        const { back, left } = await carryBack(tx, row.digest, ctx.member.userId);
+        for (const pipelineId of back) ctx.services.hub.announce(pipelineId);
+        await audit(tx, ctx.member.userId, 'plugin.go-back', {
+          plugin: row.name,
+          from: row.version,
+          version,
+          back,
+          left,
+        });
+        return { version, left };
       }),
     ),
 
@@ -385,6 +437,62 @@ async function requireFree(tx: WorkspaceTx, name: string, manifests: readonly Ma
   });
 }
 
+// ---------------------------------------------------------------- drafts
+
+const BY_UPGRADE = 'plugin-upgrade';
+
+/** What makes no sense on the draft any more is a conflict as well. */
+const refused = (error: unknown): { kind: 'conflict' } => {
+  if (error instanceof OperationRefused) return { kind: 'conflict' };
+  throw error;
+};
+
+/** What was worked out is done to every draft, over what people changed meanwhile; where it cannot be, nothing is. */
+async function carryDrafts(tx: WorkspaceTx, digest: string, by: string): Promise<string[]> {
+  const done: string[] = [];
+  for (const { pipelineId, pipelineName, revision, operations, doneRevision } of await listCarries(tx, digest)) {
+    if (doneRevision !== null) continue;
+    const change = {
+      pipelineId,
+      baseRevision: revision,
+      operations: operations as Operation[],
+      clientId: BY_UPGRADE,
+      by,
+    };
+    const applied = await applyOperations(tx, change, DRAFT_RULES).catch(refused);
+    if (applied.kind === 'missing') continue;
+    if (applied.kind === 'conflict') {
+      throw new Problem('CONFLICT', 'PLUGIN_DRAFT_MOVED', `${pipelineName} was changed while you were reading.`, {
+        hint: 'Nothing was upgraded. Send the plugin again and read what it would change now.',
+        retry: 'person',
+      });
+    }
+    await markCarried(tx, digest, pipelineId, applied.revision);
+    done.push(pipelineId);
+  }
+  return done;
+}
+
+/** Undoes that, draft by draft: one that was changed since so that it cannot be is left, and named. */
+async function carryBack(tx: WorkspaceTx, digest: string, by: string): Promise<{ back: string[]; left: string[] }> {
+  const [back, left]: [string[], string[]] = [[], []];
+  for (const { pipelineId, pipelineName, inverse, doneRevision } of await listCarries(tx, digest)) {
+    if (doneRevision === null) continue;
+    const change = {
+      pipelineId,
+      baseRevision: doneRevision,
+      operations: inverse as Operation[],
+      clientId: BY_UPGRADE,
+      by,
+    };
+    const applied = await applyOperations(tx, change, DRAFT_RULES).catch(refused);
+    if (applied.kind === 'applied') back.push(pipelineId);
+    else if (applied.kind === 'conflict') left.push(pipelineName);
+    await markCarried(tx, digest, pipelineId, null);
+  }
+  return { back, left };
+}
+
 // ---------------------------------------------------------------- sending one
 
 const PACKED_BYTES = 12 * 1024 * 1024;
@@ -423,8 +531,8 @@ async function receive(
   const { name, version } = read.data;
   const digest = sha256(file);
   return inWorkspace(services.db, workspaceId, async (tx) => {
-    const state = await addPackage(tx, { digest, name, version, source, file, by });
-    if (state === 'checking') await sendErrand(tx, workspaceId, { kind: 'plugin', input: { digest }, by });
+    await addPackage(tx, { digest, name, version, source, file, by });
+    await sendErrand(tx, workspaceId, { kind: 'plugin', input: { digest }, by });
     return { digest };
   });
 }

@@ -82,11 +82,30 @@ create table plugin_use (
   foreign key (workspace_id, plugin) references plugin (workspace_id, name) on delete cascade
 );
 
+-- What putting a package in use would change in a draft: worked out when it is checked, read by a person, done with the upgrade
+-- and undone with going back.
+create table plugin_carry (
+  workspace_id uuid not null default app_workspace_id(),
+  digest text not null,
+  pipeline_id uuid not null,
+  -- of the draft that it was worked out for
+  revision int not null,
+  operations jsonb not null,
+  inverse jsonb not null,
+  -- [{ node, name, from, to, fields: [{ field, was, is }], problem }]
+  review jsonb not null,
+  -- of the draft once it was done
+  done_revision int,
+  primary key (workspace_id, digest, pipeline_id),
+  foreign key (workspace_id, digest) references plugin_package (workspace_id, digest) on delete cascade,
+  foreign key (workspace_id, pipeline_id) references pipeline (workspace_id, id) on delete cascade
+);
+
 do $$
 declare
   t text;
 begin
-  foreach t in array array['plugin_package', 'plugin_type', 'plugin', 'plugin_grant', 'plugin_use'] loop
+  foreach t in array array['plugin_package', 'plugin_type', 'plugin', 'plugin_grant', 'plugin_use', 'plugin_carry'] loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);
     execute format('create policy %I on %I using (workspace_id = (select app_workspace_id()))

@@ -126,11 +126,14 @@ function Sheet({ workspaceId, digest, open, onClose, onOther }: SheetProps) {
   const pack = found.data;
   const [allowed, setAllowed] = useState<ReadonlySet<string> | null>(null);
   useEffect(() => {
-    if (pack?.state === 'ready') setAllowed((now) => now ?? new Set(pack.rights.map(({ id }) => id)));
+    if (pack?.state !== 'ready') return;
+    // what was refused before stays so until somebody says otherwise
+    const ids = pack.rights.flatMap(({ id, wasRefused }) => (wasRefused ? [] : id));
+    setAllowed((now) => now ?? new Set(ids));
   }, [pack]);
   const install = useMutation({
     mutationFn: () => client.plugins.install.mutate({ workspaceId, digest, rights: [...(allowed ?? [])] }),
-    onSuccess: async () => {
+    onSuccess: async ({ carried }) => {
       await Promise.all([
         cache.invalidateQueries({ queryKey: ['plugins', workspaceId] }),
         cache.invalidateQueries({ queryKey: ['plugin', workspaceId] }),
@@ -138,7 +141,10 @@ function Sheet({ workspaceId, digest, open, onClose, onOther }: SheetProps) {
       ]);
       toast({
         title: pack?.replaces ? `${pack.name} is version ${pack.version} now` : `${pack?.name} is installed`,
-        text: `${plural(pack?.nodes.length ?? 0, 'node')} in the palette.`,
+        text:
+          carried > 0
+            ? `${plural(carried, 'draft')} changed with it. “Go back” on its page undoes all of it.`
+            : `${plural(pack?.nodes.length ?? 0, 'node')} in the palette.`,
         tone: 'success',
       });
       onClose();
@@ -146,7 +152,7 @@ function Sheet({ workspaceId, digest, open, onClose, onOther }: SheetProps) {
     onError: sayProblem,
   });
   const isReady = pack?.state === 'ready' && allowed !== null;
-  const isPart = isReady && pack.rights.some(({ id }) => !allowed.has(id));
+  const isPart = isReady && pack.rights.some(({ id, wasRefused }) => !allowed.has(id) && !wasRefused);
   const act = pack?.replaces ? 'Upgrade' : 'Install';
   return (
     <Dialog
@@ -164,7 +170,7 @@ function Sheet({ workspaceId, digest, open, onClose, onOther }: SheetProps) {
             <Button onClick={onOther}>Choose another file</Button>
           ) : (
             <Button look="main" disabled={!isReady} busy={install.isPending} onClick={() => install.mutate()}>
-              {isPart ? `${act} with less` : pack && pack.rights.length === 0 ? act : `Allow and ${act.toLowerCase()}`}
+              {isPart ? `${act} with less` : pack && asksNothing(pack) ? act : `Allow and ${act.toLowerCase()}`}
             </Button>
           )}
         </>
@@ -196,8 +202,11 @@ function Sheet({ workspaceId, digest, open, onClose, onOther }: SheetProps) {
   );
 }
 
+/** Nothing is left to be allowed. */
+const asksNothing = ({ rights }: Package) => rights.every(({ isAllowed, wasRefused }) => isAllowed || wasRefused);
+
 function leadOf({ replaces, rights, version }: Package): string {
-  const more = rights.filter(({ isAllowed }) => !isAllowed).length;
+  const more = rights.filter(({ isAllowed, wasRefused }) => !isAllowed && !wasRefused).length;
   if (replaces === null)
     return rights.length === 0
       ? 'It asks for nothing: it only works on what is wired into it.'
@@ -234,6 +243,7 @@ function Ready({ pack, allowed, onChange }: ReadyProps) {
       {isUpgrade && kept > 0 && (
         <p className="muted t-12">{plural(kept, 'thing')} it may do already stay as they are.</p>
       )}
+      {pack.carries.length > 0 && <Carries carries={pack.carries} />}
       {pack.dropped.length > 0 && (
         <p className="muted t-12">
           It no longer asks for {plural(pack.dropped.length, 'thing')}, which end with the upgrade.
@@ -246,5 +256,54 @@ function Ready({ pack, allowed, onChange }: ReadyProps) {
         </span>
       </p>
     </div>
+  );
+}
+
+/** What a person reads of a setting: short, whatever it holds. */
+function shown(value: unknown): string {
+  if (value === undefined) return 'not set';
+  const text = typeof value === 'string' ? `“${value}”` : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+function Carries({ carries }: { carries: Package['carries'] }) {
+  return (
+    <section className="carries" aria-label="What changes in your drafts">
+      <h3 className="rights-head">
+        <Icon name="pen-line" size={14} />
+        Changes in your drafts
+      </h3>
+      <p className="muted t-12">
+        {plural(carries.length, 'draft')} with these nodes, all at once. What is published stays as it is.
+      </p>
+      <ul>
+        {carries.map((carry) => (
+          <li key={carry.pipelineId}>
+            <details>
+              <summary>
+                <Icon name="chevron-right" size={12} />
+                <b>{carry.name}</b> <span className="muted">{plural(carry.nodes.length, 'node')}</span>
+                {carry.nodes.some(({ problem }) => problem !== null) && <Badge tone="warn">needs a look</Badge>}
+              </summary>
+              {carry.nodes.map((node) => (
+                <div key={node.node} className="carry-node">
+                  <p>
+                    {node.name} <span className="muted mono t-12">{node.to}</span>
+                  </p>
+                  {node.fields.length === 0 && <p className="muted t-12">Its settings stay as they are.</p>}
+                  {node.fields.map(({ field, was, is }) => (
+                    <p key={field} className="t-12">
+                      <span className="mono">{field}</span> <span className="muted">{shown(was)}</span> →{' '}
+                      <span>{shown(is)}</span>
+                    </p>
+                  ))}
+                  {node.problem && <p className="t-12 carry-problem">{node.problem}</p>}
+                </div>
+              ))}
+            </details>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }

@@ -204,11 +204,15 @@ function Whole({ workspaceId, found }: { workspaceId: string; found: Found }) {
         open={act === 'back'}
         onClose={() => setAct(null)}
         title={`Go back to ${plugin.previous?.version ?? ''}?`}
-        lead={`Drafts go by ${plugin.previous?.version ?? 'the version from before'} again, with what it was allowed. What is published stays as it is.`}
+        lead={`Drafts go by ${plugin.previous?.version ?? 'the version from before'} again, with the settings they had and what it was allowed. What is published stays as it is.`}
         act="Go back"
         onAct={async () => {
-          const { version } = await client.plugins.goBack.mutate({ workspaceId, name: plugin.name });
-          toast({ title: `${plugin.title} is version ${version} again`, tone: 'success' });
+          const { version, left } = await client.plugins.goBack.mutate({ workspaceId, name: plugin.name });
+          toast({
+            title: `${plugin.title} is version ${version} again`,
+            text: left.length > 0 ? `${left.join(', ')} changed since: look at its nodes yourself.` : undefined,
+            tone: left.length > 0 ? 'warning' : 'success',
+          });
           await refresh();
         }}
       />

@@ -4,7 +4,10 @@ import type { Outputs } from '../api.ts';
 import { Switch } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 
-export type AskedRight = Outputs['plugins']['look']['rights'][number];
+type AskedRight = Pick<
+  Outputs['plugins']['look']['rights'][number],
+  'id' | 'title' | 'why' | 'touches' | 'host' | 'isAllowed'
+>;
 type Touches = AskedRight['touches'];
 
 /** What weighs most comes first. */

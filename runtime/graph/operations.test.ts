@@ -66,6 +66,12 @@ const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
     },
     { requiredKeys: ['op', 'node', 'field'] },
   ),
+  fc.record({
+    op: fc.constant('setType' as const),
+    node: id,
+    type: fc.constantFrom('test.one', 'test.two'),
+    version: fc.constantFrom('1.0.0', '2.0.0'),
+  }),
   fc.record({ op: fc.constant('renameNode' as const), node: id, name: fc.constantFrom('One', 'Two', 'Six') }),
   fc.record({ op: fc.constant('resizeNode' as const), node: id, width: fc.option(fc.integer({ min: 124, max: 800 })) }),
   fc.record({

@@ -31,6 +31,13 @@ export const Operation = z.discriminatedUnion('op', [
     value: z.json().optional(),
   }),
   z.strictObject({ op: z.literal('renameNode'), node: Id, name: z.string().min(1).max(80) }),
+  /** Another node type, or version of it, in the place of the one it is: its settings and wires are others' to change. */
+  z.strictObject({
+    op: z.literal('setType'),
+    node: Id,
+    type: z.string().min(1).max(80),
+    version: z.string().min(1).max(30),
+  }),
   /** `width` null: back to the standard width. */
   z.strictObject({ op: z.literal('resizeNode'), node: Id, width: z.number().min(124).max(800).nullable() }),
   /** `policy` null: the node type's own. */
@@ -157,6 +164,10 @@ export function apply(graph: Graph, operation: Operation): Graph {
         nodes: replaced(graph.nodes, operation.node, 'node', (node) => ({ ...node, name: operation.name })),
       };
     }
+    case 'setType': {
+      const { node, type, version } = operation;
+      return { ...graph, nodes: replaced(graph.nodes, node, 'node', (was) => ({ ...was, type, version })) };
+    }
     case 'resizeNode':
       return {
         ...graph,
@@ -277,6 +288,10 @@ export function invert(graph: Graph, operation: Operation): Operation[] {
     }
     case 'renameNode':
       return [{ op: 'renameNode', node: operation.node, name: found(graph.nodes, operation.node, 'node').name }];
+    case 'setType': {
+      const { type, version } = found(graph.nodes, operation.node, 'node');
+      return [{ op: 'setType', node: operation.node, type, version }];
+    }
     case 'resizeNode': {
       const { width } = found(graph.nodes, operation.node, 'node');
       return [{ op: 'resizeNode', node: operation.node, width: width ?? null }];
@@ -399,7 +414,8 @@ export function rebase(operation: Operation, over: readonly Operation[]): Operat
       if (gone.has(operation.id)) return operation;
       const touched = over.some(
         (other) =>
-          ((other.op === 'setConfig' || other.op === 'renameNode') && other.node === operation.id) ||
+          ((other.op === 'setConfig' || other.op === 'renameNode' || other.op === 'setType') &&
+            other.node === operation.id) ||
           (other.op === 'connect' && (other.edge.from.node === operation.id || other.edge.to.node === operation.id)),
       );
       return touched ? refuse('This node was changed meanwhile, so it was not deleted.') : operation;
@@ -428,6 +444,13 @@ export function rebase(operation: Operation, over: readonly Operation[]): Operat
       }
       const name = freeName(operation.name, namesGiven(over));
       return name === operation.name ? operation : { ...operation, name };
+    }
+    case 'setType': {
+      if (gone.has(operation.node)) return refuse('This node was deleted meanwhile.');
+      const last = over.findLast((other) => other.op === 'setType' && other.node === operation.node);
+      return last?.op === 'setType' && (last.type !== operation.type || last.version !== operation.version)
+        ? refuse('This node was made into another meanwhile.')
+        : operation;
     }
     case 'setPolicy': {
       if (gone.has(operation.node)) return refuse('This node was deleted meanwhile.');

@@ -144,8 +144,9 @@ async function install(
 
 /** What it may do, allowed by whoever sits there; only what is new is asked for. */
 export async function asked(checked: Checked, options: Pick<NodeOptions, 'yes'>): Promise<string[]> {
-  const wanted = checked.rights.filter(({ isAllowed }) => !isAllowed);
-  const all = checked.rights.map(({ id }) => id);
+  const wanted = checked.rights.filter(({ isAllowed, wasRefused }) => !isAllowed && !wasRefused);
+  // what was refused before stays so: it is allowed under Plugins
+  const all = checked.rights.flatMap(({ id, wasRefused }) => (wasRefused ? [] : id));
   if (wanted.length === 0) {
     if (checked.rights.length === 0) say(`${checked.name} asks for nothing.`);
     return all;

@@ -142,6 +142,68 @@ test('its node is in the palette and runs; its page says what it may do, and tak
     .toEqual(['http POST api.headlines.example /v1/titles']);
 });
 
+test('a major version shows what it changes in drafts before it does, and going back undoes it', async () => {
+  const { workspaceId } = client;
+  const of = (version: string, field: string, more: Partial<ManifestJson> = {}) =>
+    manifest('teaser.write', {
+      version,
+      title: 'Write a teaser',
+      help: 'Says in one line why to watch.',
+      icon: 'pen-line',
+      config: {
+        type: 'object',
+        properties: { [field]: { type: 'string', title: 'Tone', default: '' } },
+        additionalProperties: false,
+      },
+      ...more,
+    });
+  await page.goto(`${product.url}/w/${workspaceId}/plugins`);
+  await page.getByRole('button', { name: 'Install a plugin' }).click();
+  const one = packed('teaser', '1.0.0', [{ manifest: of('1.0.0', 'mood'), entries }]);
+  await choose(fileOf('teaser-1.json', one));
+  await page.getByRole('dialog', { name: 'Install teaser 1.0.0' }).getByRole('button', { name: 'Install' }).click();
+  await page.getByRole('link', { name: /Write a teaser/ }).waitFor(SOON);
+  const node = { id: 'it', type: 'teaser.write', version: '1.0.0', name: 'Teaser', position: { x: 0, y: 0 } };
+  const graph = { format: 1 as const, edges: [], inputs: [], sections: [], notes: [] };
+  for (const [name, mood] of [
+    ['Monday show', 'warm'],
+    ['Friday show', 'cheeky'],
+  ] as const) {
+    await client.api.pipelines.create.mutate({
+      workspaceId,
+      name,
+      graph: { ...graph, nodes: [{ ...node, config: { mood } }] },
+    });
+  }
+  await page.getByRole('button', { name: 'Install a plugin' }).click();
+  const two = packed('teaser', '2.0.0', [
+    {
+      manifest: of('2.0.0', 'tone', { exports: ['run', 'migrateConfig'] }),
+      entries: `{ run: () => ({ text: '' }), migrateConfig: ({ mood }) => ({ tone: mood }) }`,
+    },
+  ]);
+  await choose(fileOf('teaser-2.json', two));
+  const sheet = page.getByRole('dialog', { name: 'Upgrade teaser 2.0.0' });
+  await sheet.getByText('Changes in your drafts').waitFor(SOON);
+  await sheet.getByText('Friday show').click();
+  await sheet.getByText('“cheeky”').first().waitFor(SOON);
+  await picture('plugin-carries');
+  await sheet.getByRole('button', { name: 'Upgrade' }).click();
+  const settings = async () => {
+    const pipelines = await client.api.pipelines.list.query({ workspaceId });
+    return pipelines
+      .filter(({ name }) => name.endsWith('show'))
+      .map((each) => each.graph.nodes[0]!.config)
+      .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  };
+  await expect.poll(settings, SOON).toEqual([{ tone: 'cheeky' }, { tone: 'warm' }]);
+  await page.goto(`${product.url}/w/${workspaceId}/plugins/teaser`);
+  await page.getByRole('button', { name: 'Go back to 1.0.0' }).click();
+  await page.getByRole('button', { name: 'Go back', exact: true }).click();
+  await expect.poll(settings, SOON).toEqual([{ mood: 'cheeky' }, { mood: 'warm' }]);
+  await page.goto(`${product.url}/w/${workspaceId}/plugins/headlines`);
+});
+
 test('an upgrade shows only what is new, and can be gone back from; removed, its node stays drawn', async () => {
   const { workspaceId } = client;
   await page.getByRole('button', { name: 'Upgrade' }).click();

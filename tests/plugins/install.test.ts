@@ -288,6 +288,12 @@ describe('versions', () => {
     });
   });
 
+  test('what was refused stays refused with an upgrade, and is said to have been', async () => {
+    await installed(packed('narrow', '1.0.0', [fetching('narrow.one')]), []);
+    const { looked } = await sent(packed('narrow', '1.1.0', [fetching('narrow.one', '1.1.0')]));
+    expect(looked.rights).toEqual([expect.objectContaining({ isAllowed: false, wasRefused: true })]);
+  });
+
   test('removed: its nodes keep what they hold and cannot run, in what is published too', async () => {
     await installed(
       packed('leaving', '1.0.0', [
@@ -300,6 +306,146 @@ describe('versions', () => {
     await expect(ran(pipelineId, 'latest')).rejects.toMatchObject({ code: 'PIPELINE_NOT_READY' });
     const kept = await scene.call<{ graph: Graph }>('pipelines.get', 'query', { pipelineId });
     expect(kept.graph.nodes).toMatchObject([{ type: 'leaving.say', name: 'It' }]);
+  });
+});
+
+describe('an upgrade of all uses', () => {
+  const config = (field: string) => ({
+    type: 'object',
+    properties: { [field]: { type: 'string', default: '' } },
+    additionalProperties: false,
+  });
+  const one = (more = {}) => ({ ...silent, config: config('word'), ...more });
+  const entries = (
+    field: string,
+  ) => `{ run: (ctx) => ({ text: ctx.config.${field} }), migrateConfig: (config, from) => {
+    if (config.word === 'bad') throw new Error('It is bad.');
+    return { said: config.word + ' from ' + from.version };
+  } }`;
+  const major = (name: string) =>
+    packed(name, '2.0.0', [
+      {
+        manifest: manifest(`${name}.say`, {
+          ...one({ config: config('said'), version: '2.0.0', exports: ['run', 'migrateConfig'] }),
+        }),
+        entries: entries('said'),
+      },
+    ]);
+  const minor = (name: string) =>
+    packed(name, '1.0.0', [
+      { manifest: manifest(`${name}.say`, one()), entries: `{ run: (ctx) => ({ text: ctx.config.word }) }` },
+    ]);
+
+  async function draftOf(type: string, word: string): Promise<string> {
+    const id = await drawn(type);
+    await scene.call('pipelines.edit', 'mutation', {
+      pipelineId: id,
+      baseRevision: 0,
+      clientId: 'test',
+      operations: [{ op: 'setConfig', node: 'it', field: 'word', value: word }],
+    });
+    return id;
+  }
+  const nodesOf = async (pipelineId: string) =>
+    (await scene.call<{ graph: Graph }>('pipelines.get', 'query', { pipelineId })).graph.nodes;
+
+  test('is read before it is done, is done to every draft at once, and can be undone', async () => {
+    await installed(minor('carry'));
+    const [first, second] = [await draftOf('carry.say', 'one'), await draftOf('carry.say', 'two')];
+    await scene.call('pipelines.publish', 'mutation', { pipelineId: first, revision: 1 });
+    const { digest, looked } = await sent(major('carry'));
+    const { carries } = looked as unknown as { carries: { pipelineId: string; nodes: object[] }[] };
+    expect(carries.map(({ pipelineId }) => pipelineId).sort()).toEqual([first, second].sort());
+    expect(carries.find(({ pipelineId }) => pipelineId === first)!.nodes).toEqual([
+      {
+        node: 'it',
+        name: 'It',
+        from: 'carry.say 1.0.0',
+        to: 'carry.say 2.0.0',
+        fields: [
+          { field: 'word', was: 'one' },
+          { field: 'said', is: 'one from 1.0.0' },
+        ],
+        problem: null,
+      },
+    ]);
+    expect(await nodesOf(first)).toMatchObject([{ version: '1.0.0', config: { word: 'one' } }]); // read, not done
+    // what is changed meanwhile elsewhere in the draft is kept
+    await scene.call('pipelines.edit', 'mutation', {
+      pipelineId: second,
+      baseRevision: 1,
+      clientId: 'test',
+      operations: [{ op: 'renameNode', node: 'it', name: 'Renamed' }],
+    });
+    expect(await api('plugins.install', 'mutation', { digest, rights: [] })).toMatchObject({ carried: 2 });
+    expect(await nodesOf(second)).toMatchObject([
+      { name: 'Renamed', version: '2.0.0', config: { said: 'two from 1.0.0' } },
+    ]);
+    expect((await ran(first)).outputs).toEqual({ text: 'one from 1.0.0' });
+    expect((await ran(first, 'latest')).outputs).toEqual({ text: 'one' });
+    expect(await api('plugins.goBack', 'mutation', { name: 'carry' })).toEqual({ version: '1.0.0', left: [] });
+    expect(await nodesOf(first)).toMatchObject([{ version: '1.0.0', config: { word: 'one' } }]);
+    expect(await nodesOf(second)).toMatchObject([{ name: 'Renamed', version: '1.0.0', config: { word: 'two' } }]);
+  });
+
+  test('settings that the plugin cannot carry over are said, and stay as they are', async () => {
+    await installed(minor('careful'));
+    const id = await draftOf('careful.say', 'bad');
+    const { looked } = await sent(major('careful'));
+    const { carries } = looked as unknown as { carries: { nodes: { problem: string }[] }[] };
+    expect(carries[0]!.nodes[0]!.problem).toContain('It is bad.');
+    expect(await nodesOf(id)).toMatchObject([{ config: { word: 'bad' } }]);
+  });
+
+  test('what was changed in the same place meanwhile is not overwritten: nothing is upgraded', async () => {
+    await installed(minor('moved'));
+    const [quiet, busy] = [await draftOf('moved.say', 'quiet'), await draftOf('moved.say', 'busy')];
+    const { digest } = await sent(major('moved'));
+    await scene.call('pipelines.edit', 'mutation', {
+      pipelineId: busy,
+      baseRevision: 1,
+      clientId: 'test',
+      operations: [{ op: 'setConfig', node: 'it', field: 'word', value: 'later' }],
+    });
+    await expect(api('plugins.install', 'mutation', { digest, rights: [] })).rejects.toMatchObject({
+      code: 'PLUGIN_DRAFT_MOVED',
+    });
+    expect(await nodesOf(quiet)).toMatchObject([{ version: '1.0.0' }]);
+    expect(await nodesOf(busy)).toMatchObject([{ version: '1.0.0', config: { word: 'later' } }]);
+    expect(await api('plugins.get', 'query', { name: 'moved' })).toMatchObject({ plugin: { version: '1.0.0' } });
+  });
+
+  test('a node type that replaces another takes its place, with its wires and settings under their new names', async () => {
+    await installed(
+      packed('older', '1.0.0', [
+        { manifest: manifest('older.say', one()), entries: `{ run: (ctx) => ({ text: ctx.config.word }) }` },
+      ]),
+    );
+    const id = await draftOf('older.say', 'kept');
+    await scene.call('pipelines.edit', 'mutation', {
+      pipelineId: id,
+      baseRevision: 1,
+      clientId: 'test',
+      operations: [
+        {
+          op: 'addNode',
+          node: { id: 'end', type: 'flow.code', version: '1.0.0', name: 'End', position: { x: 300, y: 0 }, config: {} },
+        },
+        { op: 'connect', edge: { id: 'w', from: { node: 'it', port: 'text' }, to: { node: 'end', port: 'input' } } },
+      ],
+    });
+    const newer = manifest('newer.say', {
+      ...one({ config: config('said') }),
+      outputs: { words: { type: 'text', list: false, optional: false, title: null, help: null } },
+      replaces: [{ type: 'older.say', outputs: { text: 'words' }, config: { word: 'said' } }],
+    });
+    await installed(
+      packed('newer', '1.0.0', [{ manifest: newer, entries: `{ run: (ctx) => ({ words: ctx.config.said }) }` }]),
+    );
+    const { graph } = await scene.call<{ graph: Graph }>('pipelines.get', 'query', { pipelineId: id });
+    expect(graph.nodes[0]).toMatchObject({ type: 'newer.say', config: { said: 'kept' } });
+    expect(graph.edges).toMatchObject([{ id: 'w', from: { node: 'it', port: 'words' } }]);
+    expect((await ran(id)).outputs).toEqual({ words: 'kept' });
   });
 });
 

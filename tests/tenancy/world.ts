@@ -10,7 +10,7 @@ import { createBrand } from '../../db/brands.ts';
 import { keepInspection, sendErrand } from '../../db/errands.ts';
 import { tell } from '../../db/notices.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
-import { addPackage, addPluginUse, settlePackage, usePackage } from '../../db/plugins.ts';
+import { addPackage, addPluginUse, keepCarries, settlePackage, usePackage } from '../../db/plugins.ts';
 import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
 import { setRetention } from '../../db/storage.ts';
@@ -76,7 +76,8 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
   const sidecar = await makeAsset(server, place);
   await makePage(server, place);
   await makeUpload(server, place, userId);
-  await makePlugin(server, place);
+  const { digest: plugin } = await makePlugin(server, place);
+  await inside((tx) => keepCarries(tx, plugin, [{ pipelineId, revision: 0, operations: [], inverse: [], review: [] }]));
   await inside(async (tx) => {
     await setRetention(tx, { runDays: 365, runsPerPipeline: null });
     await addSidecar(tx, recording, sidecar, `${place.mark}.srt`);
