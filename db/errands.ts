@@ -14,6 +14,7 @@ export type Errand = {
   input: unknown;
   state: 'queued' | 'running' | 'done' | 'failed';
   error: unknown;
+  result: unknown;
 };
 
 /** One that is asked for again while it is open is the same errand. */
@@ -44,7 +45,7 @@ export async function sendErrand(
 export async function getErrand(tx: WorkspaceTx, id: string): Promise<Errand | undefined> {
   const row = await tx
     .selectFrom('errand')
-    .select(['id', 'kind', 'input', 'state', 'error'])
+    .select(['id', 'kind', 'input', 'state', 'error', 'result'])
     .where('id', '=', id)
     .executeTakeFirst();
   return row && { ...row, kind: row.kind as ErrandKind, state: row.state as Errand['state'] };
@@ -74,11 +75,12 @@ export async function touchErrand(tx: WorkspaceTx, lease: ErrandLease): Promise<
 export async function endErrand(
   tx: WorkspaceTx,
   lease: ErrandLease,
-  end: { state: 'done' } | { state: 'failed'; error: unknown },
+  end: { state: 'done'; result?: unknown } | { state: 'failed'; error: unknown },
 ): Promise<boolean> {
   const error = end.state === 'failed' ? JSON.stringify(end.error) : null;
+  const result = end.state === 'done' && end.result !== undefined ? JSON.stringify(end.result) : null;
   const { numUpdatedRows } = await held(tx, lease)
-    .set({ state: end.state, error, ended_at: new Date() })
+    .set({ state: end.state, error, result, ended_at: new Date() })
     .executeTakeFirst();
   return numUpdatedRows > 0n;
 }
@@ -102,7 +104,7 @@ function held(tx: WorkspaceTx, { errandId, attempt }: ErrandLease) {
 export async function latestErrand(tx: WorkspaceTx, kind: ErrandKind, input: unknown): Promise<Errand | undefined> {
   const row = await tx
     .selectFrom('errand')
-    .select(['id', 'kind', 'input', 'state', 'error'])
+    .select(['id', 'kind', 'input', 'state', 'error', 'result'])
     .where('kind', '=', kind)
     .where(sql<boolean>`input = ${JSON.stringify(input)}::jsonb`)
     .orderBy('created_at', 'desc')

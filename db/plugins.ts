@@ -354,6 +354,29 @@ export async function grantsOf(
   }));
 }
 
+// ---------------------------------------------------------------- where they are fetched from
+
+export async function getRegistry(tx: WorkspaceTx): Promise<{ url: string; sealed: string | null } | undefined> {
+  return tx.selectFrom('plugin_registry').select(['url', 'sealed']).executeTakeFirst();
+}
+
+/** Null: the installation's. */
+export async function setRegistry(
+  tx: WorkspaceTx,
+  registry: { url: string; sealed: string | null } | null,
+): Promise<void> {
+  if (registry === null) {
+    await tx.deleteFrom('plugin_registry').execute();
+    return;
+  }
+  const row = { ...registry, updated_at: new Date() };
+  await tx
+    .insertInto('plugin_registry')
+    .values(row)
+    .onConflict((conflict) => conflict.column('workspace_id').doUpdateSet(row))
+    .execute();
+}
+
 // ---------------------------------------------------------------- drafts that are carried over
 
 export type CarryRow = {

@@ -424,6 +424,7 @@ export type Tables = {
     input: Json;
     state: Generated<string>;
     error: JsonOrNull;
+    result: JsonOrNull;
     by_user: OrNull<string>;
     attempts: Generated<number>;
     touched_at: InstantOrNull;
@@ -528,6 +529,12 @@ export type Tables = {
     inverse: Json;
     review: Json;
     done_revision: OrNull<number>;
+  };
+  plugin_registry: {
+    workspace_id: Generated<string>;
+    url: string;
+    sealed: OrNull<string>;
+    updated_at: Instant;
   };
   plugin_use: {
     workspace_id: Generated<string>;

@@ -23,9 +23,9 @@ import type { BrandKit, MediaFacts } from '../nodes/contract.ts';
 import { type AssetStore, assetStore, localObjects, type Objects } from './assets.ts';
 import { factsOf } from './capabilities/assets.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
-import { checkPackage } from './plugin-check.ts';
+import { asErrorJson } from './packed.ts';
+import { type PluginHost, tryPlugin } from './plugin-check.ts';
 import { listenToQueue } from './queue.ts';
-import type { Sandbox } from './sandbox/sandbox.ts';
 import { NO_TURNS } from './turns.ts';
 
 export type ErrandsOptions = {
@@ -38,7 +38,8 @@ export type ErrandsOptions = {
   capabilities: ReadonlyMap<string, Capability>;
   /** Which it takes. */
   kinds: readonly ErrandKind[];
-  sandbox?: Sandbox;
+  /** For plugins. */
+  plugins?: Omit<PluginHost, 'db'>;
   log(line: string, details: Record<string, unknown>): void;
 };
 export type Errands = { stop(): Promise<void> };
@@ -50,7 +51,6 @@ const TOUCH_MS = 1_000;
 const LOOK_MS = 2_000;
 const ATTEMPTS = 3;
 const Inspect = z.object({ asset: z.string().regex(/^[0-9a-f]{64}$/) });
-const Check = z.object({ digest: z.string().regex(/^[0-9a-f]{64}$/) });
 const NO_BRAND: BrandKit = {
   name: '',
   colors: { primary: '#000000', light: '#ffffff', ink: '#000000', paper: '#ffffff' },
@@ -108,7 +108,7 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
 
 /** Carries one to its end; gives it back where `stopping` comes first, and lets go of it where somebody else has it. */
 export async function carryErrand(
-  options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'objects' | 'capabilities' | 'sandbox' | 'log'>,
+  options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'objects' | 'capabilities' | 'plugins' | 'log'>,
   lease: ErrandLease,
   stopping: AbortSignal,
 ): Promise<void> {
@@ -124,10 +124,10 @@ export async function carryErrand(
   }, TOUCH_MS);
   try {
     if (errand.kind === 'plugin') {
-      const { digest } = Check.parse(errand.input);
       const givenUp = lease.attempt > ATTEMPTS ? { workers: ATTEMPTS } : null;
-      await checkPackage({ db: options.db, sandbox: options.sandbox! }, lease.workspaceId, digest, givenUp);
-      await inside((tx) => endErrand(tx, lease, { state: 'done' }));
+      const host = { ...options.plugins!, db: options.db };
+      const digest = await tryPlugin(host, lease.workspaceId, errand.input, givenUp);
+      await inside((tx) => endErrand(tx, lease, { state: 'done', result: { digest } }));
       return;
     }
     if (lease.attempt > ATTEMPTS) {
@@ -153,8 +153,14 @@ export async function carryErrand(
     const told =
       error instanceof CapabilityError
         ? error.error
-        : { code: 'INTERNAL', message: 'The file could not be looked at.', hint: null, retry: 'never' };
-    if (!(error instanceof CapabilityError)) options.log('An errand failed.', { err: error });
+        : (asErrorJson(error) ?? {
+            code: 'INTERNAL',
+            message:
+              errand.kind === 'plugin' ? 'The plugin could not be looked at.' : 'The file could not be looked at.',
+            hint: null,
+            retry: 'never',
+          });
+    if (told.code === 'INTERNAL') options.log('An errand failed.', { err: error });
     await inside((tx) => endErrand(tx, lease, { state: 'failed', error: told }));
   } finally {
     clearInterval(touching);

@@ -31,8 +31,10 @@ import { startErrands } from './errands.ts';
 import { NO_FAULTS } from './faults.ts';
 import { createFetcher, egressFrom } from './fetch.ts';
 import { createLog } from './log.ts';
+import { usualRegistry } from './registry.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import type { Layer } from './sandbox/spawn.ts';
+import { loadSealKey } from './seal.ts';
 import { modelFolder } from './speech/install.ts';
 import { startSweep } from './sweep.ts';
 import { startTriggers } from './triggers/triggers.ts';
@@ -147,6 +149,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     }),
   });
   // each by itself: a long recording keeps nobody from trying a plugin
+  const sealKey = await loadSealKey(dataDir, environment);
   const kinds: ErrandKind[] = [
     ...(tags.includes('media') ? (['inspect'] as const) : []),
     ...(tags.includes('light') ? (['plugin'] as const) : []),
@@ -160,7 +163,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
         objects,
         capabilities,
         kinds: [kind],
-        sandbox,
+        plugins: { sandbox, fetcher, sealKey, registry: () => usualRegistry(environment) },
         log: (line, details) => log.warn(details, line),
       }),
     ),

@@ -6,13 +6,23 @@
  *
  * Errors: those of packed.ts; PLUGIN_TYPE_TWICE, PLUGIN_CHECK_FAILED.
  */
+import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { Database } from '../db/connect.ts';
-import { draftsWith, getPackage, keepCarries, packageFile, settlePackage } from '../db/plugins.ts';
+import {
+  addPackage,
+  draftsWith,
+  getPackage,
+  getRegistry,
+  keepCarries,
+  packageFile,
+  settlePackage,
+} from '../db/plugins.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { type ErrorJson, type ManifestJson, NodeError, type PackedPlugin } from '../nodes/contract.ts';
 import { digestOf } from './bundle.ts';
 import { evaluateManifest, ManifestRefused } from './catalogue.ts';
+import { FetchError, type Fetcher } from './fetch.ts';
 import {
   type Carried,
   carryOperations,
@@ -25,13 +35,68 @@ import {
 import { Graph } from './graph/graph.ts';
 import { invertAll } from './graph/operations.ts';
 import { asErrorJson, checkForeignManifest, readPacked } from './packed.ts';
+import { fetchPacked } from './registry.ts';
 import type { Json, Sandbox } from './sandbox/sandbox.ts';
+import { type SealKey, unseal } from './seal.ts';
 
 type Checked = { type: string; version: string; behaviour: string; place: number; manifest: ManifestJson };
 
+export type PluginHost = {
+  db: Database;
+  sandbox: Sandbox;
+  fetcher: Fetcher;
+  sealKey: SealKey;
+  /** Where plugins are fetched from, where the workspace names no registry of its own. */
+  registry(): Promise<string>;
+};
+
+const Asked = z.union([
+  z.strictObject({ digest: z.string().regex(/^[0-9a-f]{64}$/) }),
+  z.strictObject({ npm: z.strictObject({ name: z.string(), version: z.string().nullable() }) }),
+]);
+
+/** Where a registry's token is sealed to: `server/plugins.ts` seals it there. */
+export const registryPlace = (workspace: string) => ({ row: 'plugin_registry', workspace });
+
+/** One that was sent is checked; one that is asked for by name is fetched first. Its digest. */
+export async function tryPlugin(
+  host: PluginHost,
+  workspaceId: string,
+  input: unknown,
+  givenUp: { workers: number } | null,
+): Promise<string> {
+  const asked = Asked.parse(input);
+  const digest = 'digest' in asked ? asked.digest : await fetchOne(host, workspaceId, asked.npm);
+  await checkPackage(host, workspaceId, digest, givenUp);
+  return digest;
+}
+
+async function fetchOne(
+  { db, fetcher, sealKey, registry }: PluginHost,
+  workspaceId: string,
+  wanted: { name: string; version: string | null },
+): Promise<string> {
+  const own = await inWorkspace(db, workspaceId, (tx) => getRegistry(tx));
+  const url = own?.url ?? (await registry());
+  const token = own?.sealed ? unseal(sealKey, own.sealed, registryPlace(workspaceId)) : null;
+  const { text, name, version, integrity } = await fetchPacked(fetcher, { url, token }, wanted).catch(
+    (error: unknown) => {
+      if (!(error instanceof FetchError)) throw error;
+      throw new NodeError('PLUGIN_REGISTRY', `The registry cannot be reached: ${error.message}`, {
+        hint: 'One on a private address has to be mapped by the operator under egress.',
+        retry: 'later',
+      });
+    },
+  );
+  const digest = createHash('sha256').update(text).digest('hex');
+  const source = { kind: 'npm' as const, registry: new URL(url).origin, integrity };
+  await inWorkspace(db, workspaceId, (tx) => addPackage(tx, { digest, name, version, source, file: text, by: null }));
+  return digest;
+}
+
 /** `givenUp`: so many workers have ended over it. */
-export async function checkPackage(
-  { db, sandbox }: { db: Database; sandbox: Sandbox },
+async function checkPackage(
+  { db, sandbox }: Pick<PluginHost, 'db' | 'sandbox'>,
   workspaceId: string,
   digest: string,
   givenUp: { workers: number } | null = null,

@@ -22,10 +22,10 @@ import { type BackupTable, beginRestore, openSnapshot, stateOf } from '../db/bac
 import { checkDatabase, DatabaseError } from '../db/connect.ts';
 import { migrate, migrations } from '../db/migrate.ts';
 import { AssetDamaged, objectsFrom, StoreError } from '../runtime/assets.ts';
+import { END, entriesOf, headOf, paddingOf, TarError } from '../runtime/tar.ts';
 import { CommandError } from './client.ts';
 import { openDataFolder, ownerOf, StartError } from './data-folder.ts';
 import { runningPostgres, startPostgres } from './postgres.ts';
-import { END, entriesOf, headOf, paddingOf, TarError } from './tar.ts';
 
 const FORMAT = 1;
 const INSERT_BYTES = 4 * 1024 ** 2;

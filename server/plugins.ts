@@ -10,12 +10,13 @@
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { audit, sha256, usersById } from '../db/accounts.ts';
-import { sendErrand } from '../db/errands.ts';
+import { getErrand, sendErrand } from '../db/errands.ts';
 import { applyOperations, pipelinesOfTypes } from '../db/pipelines.ts';
 import {
   addPackage,
   getPackage,
   getPlugin,
+  getRegistry,
   listCarries,
   listGrants,
   listPlugins,
@@ -25,6 +26,7 @@ import {
   pluginUses,
   setGrants,
   setPluginState,
+  setRegistry,
   typesInUse,
   typesOfPackage,
   usePackage,
@@ -33,6 +35,7 @@ import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { ManifestJson, PackedPlugin } from '../nodes/contract.ts';
 import { type Operation, OperationRefused } from '../runtime/graph/operations.ts';
 import { type Right, rightsOfAll } from '../runtime/graph/rights.ts';
+import { seal } from '../runtime/seal.ts';
 import type { Authorize, Services } from './deps.ts';
 import { DRAFT_RULES } from './pipelines.ts';
 import { notFound, Problem } from './problem.ts';
@@ -228,6 +231,78 @@ export const plugins = router({
               : [],
           ),
         };
+      }),
+    ),
+
+  /** Fetches one by name from the workspace's registry, or the installation's; `fetched` says what came of it. */
+  fetch: memberProcedure('admin')
+    .input(
+      z.object({
+        name: PackedPlugin.shape.name,
+        /** Null: its latest. */
+        version: PackedPlugin.shape.version.nullable(),
+      }),
+    )
+    .output(z.object({ errandId: z.string() }))
+    .mutation(({ ctx, input: { name, version } }) =>
+      ctx.inWorkspace(async (tx) => {
+        const errand = { kind: 'plugin' as const, input: { npm: { name, version } }, by: ctx.member.userId };
+        return { errandId: await sendErrand(tx, ctx.member.workspaceId, errand) };
+      }),
+    ),
+
+  /** Its digest once it is there: `look` goes on from it. */
+  fetched: memberProcedure('admin')
+    .input(z.object({ errandId: z.uuid() }))
+    .output(
+      z.object({
+        state: z.enum(['queued', 'running', 'done', 'failed']),
+        digest: z.string().nullable(),
+        error: ProblemView.nullable(),
+      }),
+    )
+    .query(({ ctx, input }) =>
+      ctx.inWorkspace(async (tx) => {
+        const errand = await getErrand(tx, input.errandId);
+        if (errand?.kind !== 'plugin') throw notFound('This errand');
+        const result = z.object({ digest: z.string() }).safeParse(errand.result);
+        return {
+          state: errand.state,
+          digest: result.success ? result.data.digest : null,
+          error: errand.error === null ? null : ProblemView.parse(errand.error),
+        };
+      }),
+    ),
+
+  /** Where plugins are fetched from by name; null: what the operator has set. */
+  registry: memberProcedure('admin')
+    .output(z.object({ url: z.string().nullable(), hasToken: z.boolean() }))
+    .query(({ ctx }) =>
+      ctx.inWorkspace(async (tx) => {
+        const own = await getRegistry(tx);
+        return { url: own?.url ?? null, hasToken: own?.sealed != null };
+      }),
+    ),
+
+  /** The token is sealed, never shown again, and sent to this address only. */
+  setRegistry: memberProcedure('admin')
+    .input(
+      z.object({
+        url: z
+          .url({ protocol: /^https$/ })
+          .max(300)
+          .nullable(),
+        token: z.string().trim().min(1).max(1_000).nullable(),
+      }),
+    )
+    .output(z.object({}))
+    .mutation(({ ctx, input: { url, token } }) =>
+      ctx.inWorkspace(async (tx) => {
+        const place = { row: 'plugin_registry', workspace: ctx.member.workspaceId };
+        const sealed = token === null ? null : seal(ctx.services.sealKey, token, place);
+        await setRegistry(tx, url === null ? null : { url, sealed });
+        await audit(tx, ctx.member.userId, 'plugin.registry', { url, token: sealed !== null });
+        return {};
       }),
     ),
 

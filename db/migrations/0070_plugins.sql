@@ -82,6 +82,14 @@ create table plugin_use (
   foreign key (workspace_id, plugin) references plugin (workspace_id, name) on delete cascade
 );
 
+-- Where plugins are fetched from by name; its token is sealed.
+create table plugin_registry (
+  workspace_id uuid primary key default app_workspace_id() references workspace (id) on delete cascade,
+  url text not null,
+  sealed text,
+  updated_at timestamptz not null default now()
+);
+
 -- What putting a package in use would change in a draft: worked out when it is checked, read by a person, done with the upgrade
 -- and undone with going back.
 create table plugin_carry (
@@ -105,7 +113,7 @@ do $$
 declare
   t text;
 begin
-  foreach t in array array['plugin_package', 'plugin_type', 'plugin', 'plugin_grant', 'plugin_use', 'plugin_carry'] loop
+  foreach t in array array['plugin_package', 'plugin_type', 'plugin', 'plugin_grant', 'plugin_use', 'plugin_carry', 'plugin_registry'] loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);
     execute format('create policy %I on %I using (workspace_id = (select app_workspace_id()))
@@ -114,7 +122,8 @@ begin
   end loop;
 end $$;
 
--- kind `plugin`: { digest } → a package is checked; { name, version, registry } → it is fetched first.
+-- kind `plugin`: { digest } → a package is checked; { npm: { name, version } } → it is fetched first, and `result` has its digest.
+alter table errand add column result jsonb;
 alter table errand drop constraint errand_kind_check;
 alter table errand add constraint errand_kind_check check (kind in ('inspect', 'plugin'));
 grant select (kind) on errand to router;

@@ -3,12 +3,13 @@
  * is new beside what is given up. Closing it leaves nothing in use.
  */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { type DragEvent, useEffect, useRef, useState } from 'react';
+import { type DragEvent, type FormEvent, useEffect, useRef, useState } from 'react';
 import { client, type Outputs } from '../api.ts';
 import { sayProblem } from '../pipelines/pipelines-page.tsx';
 import { Button } from '../ui/button.tsx';
 import { Dialog } from '../ui/dialog.tsx';
 import { ErrorCard, ErrorOf } from '../ui/error-card.tsx';
+import { Field, Input } from '../ui/field.tsx';
 import { bytes, plural } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Badge, Skeleton } from '../ui/parts.tsx';
@@ -109,7 +110,53 @@ function Choose({ workspaceId, open, onClose, onSent }: ChooseProps) {
           }}
         />
       </section>
+      <ByName workspaceId={workspaceId} onFound={onSent} />
     </Dialog>
+  );
+}
+
+/** Fetches one from the registry; long work says what it does, and a refusal stays until something else is tried. */
+function ByName({ workspaceId, onFound }: { workspaceId: string; onFound: (digest: string) => void }) {
+  const [name, setName] = useState('');
+  const asking = useMutation({
+    mutationFn: async (text: string) => {
+      const [, wanted = text, version = null] = /^(@?[^@]+)@(.+)$/.exec(text) ?? [];
+      const { errandId } = await client.plugins.fetch.mutate({ workspaceId, name: wanted, version });
+      for (;;) {
+        const errand = await client.plugins.fetched.query({ workspaceId, errandId });
+        if (errand.digest) return errand.digest;
+        if (errand.error) throw Object.assign(new Error(errand.error.message), { problem: errand.error });
+        await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
+      }
+    },
+    onSuccess: onFound,
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (name.trim() !== '') asking.mutate(name.trim());
+  };
+  return (
+    <form onSubmit={submit} className="grid gap-3 mt-4">
+      {asking.error && <ErrorOf error={asking.error} />}
+      <div className="flex gap-2 items-end">
+        <Field label="Or by its name on npm" className="grow">
+          {({ id }) => (
+            <Input
+              id={id}
+              placeholder="name or name@1.2.3"
+              maxLength={300}
+              spellCheck={false}
+              autoCapitalize="none"
+              value={name}
+              onChange={(event) => setName(event.target.value)}
+            />
+          )}
+        </Field>
+        <Button type="submit" busy={asking.isPending} disabled={name.trim() === ''}>
+          Fetch
+        </Button>
+      </div>
+    </form>
   );
 }
 

@@ -19,6 +19,7 @@ import { Block } from './block.tsx';
 import { EngineList } from './engine-list.tsx';
 import { Keys } from './keys.tsx';
 import { MailSettings } from './mail-settings.tsx';
+import { PluginRegistry } from './registry.tsx';
 
 export function SettingsPage() {
   const { workspaceId } = useParams({ strict: false }) as { workspaceId: string };
@@ -39,6 +40,7 @@ export function SettingsPage() {
             <Keys workspaceId={workspaceId} />
           </Block>
           <Tokens workspaceId={workspaceId} />
+          <PluginRegistry workspaceId={workspaceId} />
         </>
       )}
       {atLeast(role, 'editor') && <MailSettings workspaceId={workspaceId} mayTest={mayManage} />}

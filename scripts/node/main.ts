@@ -5,8 +5,9 @@
  *   test [FOLDER]             its tests, and how it does in the real isolate
  *   pack [FOLDER] [--out F]   the one file to share
  *   dev [FOLDER]              packed again on each save, and in use at once
- *   install FILE|FOLDER       into the workspace, after saying what it may do; --yes allows it all
- *   upgrade FILE|FOLDER       the same, of one that is there
+ *   install FILE|FOLDER|NAME[@VERSION]   into the workspace, after saying what it may do; --yes allows it all; a name is
+ *                             fetched from the workspace's registry
+ *   upgrade FILE|FOLDER|NAME[@VERSION]   the same, of one that is there
  *   deprecate NAME WHY        advises against it; without WHY it may be used again
  *   remove NAME
  *   list
@@ -102,7 +103,10 @@ const fileName = (name: string) => name.replace(/^@/, '').replace('/', '-');
 
 /** Sends a packed file and waits for what a worker says of it. */
 export async function sendPacked(client: Client, text: string, from: 'file' | 'folder'): Promise<Checked> {
-  const digest = await client.sendPlugin(text, from);
+  return whenChecked(client, await client.sendPlugin(text, from));
+}
+
+async function whenChecked(client: Client, digest: string): Promise<Checked> {
   const { workspaceId, api } = client;
   for (;;) {
     const checked = await api.plugins.look.query({ workspaceId, digest });
@@ -120,13 +124,7 @@ async function install(
   verb: 'install' | 'upgrade',
   options: NodeOptions,
 ): Promise<number> {
-  const place = here(which);
-  const found = await stat(place).catch(() => {
-    throw new CommandError(`There is no file or folder ${place}.`, 'Name a packed file, or the folder of a plugin.');
-  });
-  const from = found.isDirectory() ? 'folder' : 'file';
-  const text = from === 'folder' ? (await packFolder(place)).text : await readFile(place, 'utf8');
-  const checked = await sendPacked(client, text, from);
+  const checked = await brought(client, which);
   if (verb === 'upgrade' && checked.replaces === null) {
     throw new CommandError(`${checked.name} is not there in another version.`, 'node install puts it in.');
   }
@@ -140,6 +138,30 @@ async function install(
   );
   console.log(options.json ? JSON.stringify({ name: checked.name, version: checked.version, rights }) : checked.digest);
   return 0;
+}
+
+/** A packed file, a folder that is packed here, or a name that the server fetches. */
+async function brought(client: Client, which: string): Promise<Checked> {
+  const place = here(which);
+  const found = await stat(place).catch(() => null);
+  if (found) {
+    const isFolder = found.isDirectory();
+    const text = isFolder ? (await packFolder(place)).text : await readFile(place, 'utf8');
+    return sendPacked(client, text, isFolder ? 'folder' : 'file');
+  }
+  const named = /^((?:@[^@/]+\/)?[^@/]+)(?:@(\d+\.\d+\.\d+\S*))?$/.exec(which);
+  if (!named || /\.json$|^\./.test(which)) {
+    throw new CommandError(`There is no file or folder ${place}.`, 'Name a packed file, a folder, or a package.');
+  }
+  const { workspaceId, api } = client;
+  const wanted = { workspaceId, name: named[1]!, version: named[2] ?? null };
+  const { errandId } = await api.plugins.fetch.mutate(wanted);
+  for (;;) {
+    const errand = await api.plugins.fetched.query({ workspaceId, errandId });
+    if (errand.state === 'failed') throw new CommandError(errand.error!.message, errand.error!.hint);
+    if (errand.digest) return whenChecked(client, errand.digest);
+    await sleep(100);
+  }
 }
 
 /** What it may do, allowed by whoever sits there; only what is new is asked for. */

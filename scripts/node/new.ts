@@ -8,8 +8,8 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { CONTRACT_VERSION, PackedPlugin } from '../../nodes/contract.ts';
 import { OWN_FAMILIES } from '../../runtime/packed.ts';
+import { END, headOf, paddingOf } from '../../runtime/tar.ts';
 import { CommandError } from '../client.ts';
-import { END, headOf, paddingOf } from '../tar.ts';
 import { CONTRACT_PACKAGE, contractPackage } from './contract-package.ts';
 
 const TEMPLATE = path.join(import.meta.dirname, 'template');

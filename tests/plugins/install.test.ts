@@ -6,8 +6,10 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { REGISTRY_ORIGIN, type RegistryEmulator, startRegistry } from '../../emulators/registry.ts';
 import { httpCapability } from '../../runtime/capabilities/http.ts';
 import { type Errands, startErrands } from '../../runtime/errands.ts';
+import { createFetcher, type Fetcher } from '../../runtime/fetch.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
 import { CACHE, openScene, type Scene } from '../triggers/scene.ts';
@@ -16,6 +18,8 @@ import { manifest, packed } from './packed.ts';
 let scene: Scene;
 let sandbox: Sandbox;
 let errands: Errands;
+let registry: RegistryEmulator;
+let fetcher: Fetcher;
 let admin: string;
 let asked: string[] = [];
 /** What the far side does with a request; answers at once where absent. */
@@ -39,19 +43,23 @@ beforeAll(async () => {
     capabilities: (fetcher) => [httpCapability({ fetcher })],
   });
   sandbox = await createSandbox({ cacheDir: CACHE });
+  registry = await startRegistry();
+  fetcher = createFetcher({ egress: new Map([[REGISTRY_ORIGIN, registry.origin]]) });
   errands = await startErrands({
     url: scene.server.database.url,
     db: scene.db,
     assetsDir: scene.server.dataDir,
     capabilities: new Map(),
     kinds: ['plugin'],
-    sandbox,
+    plugins: { sandbox, fetcher, sealKey: scene.server.services.sealKey, registry: async () => REGISTRY_ORIGIN },
     log: (line, details) => scene.log.push(`${line} ${JSON.stringify(details)}`),
   });
   admin = (await scene.server.member(scene.workspaceId, 'admin')).token;
 });
 afterAll(async () => {
   await errands?.stop();
+  await fetcher?.close();
+  await registry?.close();
   await sandbox?.[Symbol.asyncDispose]();
   await scene?.[Symbol.asyncDispose]();
   far.closeAllConnections();
@@ -446,6 +454,114 @@ describe('an upgrade of all uses', () => {
     expect(graph.nodes[0]).toMatchObject({ type: 'newer.say', config: { said: 'kept' } });
     expect(graph.edges).toMatchObject([{ id: 'w', from: { node: 'it', port: 'words' } }]);
     expect((await ran(id)).outputs).toEqual({ words: 'kept' });
+  });
+});
+
+describe('by name, from a registry', () => {
+  const file = (name: string, version = '1.0.0') =>
+    packed(name, version, [
+      { manifest: manifest(`${name.split('/').at(-1)}.say`, { ...silent, version }), entries: '{ run: () => ({}) }' },
+    ]);
+  const files = (name: string, version = '1.0.0', about: object = {}) => ({
+    'package.json': JSON.stringify({ name, version, ...about }, null, 2),
+    'dist/it.plugin.json': file(name, version),
+    'index.js': 'throw new Error("run")',
+  });
+
+  async function fetched(name: string, version: string | null = null) {
+    const { errandId } = await api<{ errandId: string }>('plugins.fetch', 'mutation', { name, version });
+    for (const from = Date.now(); ; await sleep(20)) {
+      const errand = await api<{
+        state: string;
+        digest: string | null;
+        error: { code: string; message: string } | null;
+      }>('plugins.fetched', 'query', { errandId });
+      if (errand.state === 'done' || errand.state === 'failed') return errand;
+      if (Date.now() - from > 20_000) throw new Error(`Still on its way.\n${scene.log.slice(-5).join('\n')}`);
+    }
+  }
+
+  test('its latest, or the version that was asked for, is there to be looked at', async () => {
+    registry.publish('from-npm', '1.0.0', files('from-npm'));
+    registry.publish('from-npm', '1.1.0', files('from-npm', '1.1.0'));
+    for (const [version, comes] of [
+      [null, '1.1.0'],
+      ['1.0.0', '1.0.0'],
+    ] as const) {
+      const { digest } = await fetched('from-npm', version);
+      expect(await api('plugins.look', 'query', { digest })).toMatchObject({ state: 'ready', version: comes });
+      await api('plugins.install', 'mutation', { digest, rights: [] });
+      expect(await api('plugins.get', 'query', { name: 'from-npm' })).toMatchObject({
+        plugin: { source: 'npm', version: comes },
+      });
+    }
+  });
+
+  test('a private one is let in by the workspace’s token, which is sent nowhere else and never shown', async () => {
+    registry.publish('@house/ours', '1.0.0', files('@house/ours'));
+    registry.require('s3cret-token');
+    expect((await fetched('@house/ours')).error).toMatchObject({ code: 'PLUGIN_REGISTRY' });
+    await api('plugins.setRegistry', 'mutation', { url: REGISTRY_ORIGIN, token: 's3cret-token' });
+    expect(await api('plugins.registry', 'query', {})).toEqual({ url: REGISTRY_ORIGIN, hasToken: true });
+    registry.asked.length = 0;
+    expect((await fetched('@house/ours')).state).toBe('done');
+    expect(registry.asked.map(({ authorization }) => authorization)).toEqual([
+      'Bearer s3cret-token',
+      'Bearer s3cret-token',
+    ]);
+    const { rows } = await scene.admin.query('select url, sealed from plugin_registry');
+    expect(JSON.stringify(rows)).not.toContain('s3cret');
+    await api('plugins.setRegistry', 'mutation', { url: null, token: null });
+    registry.require(null);
+  });
+
+  test.each<[string, string, Record<string, string>, { lies?: boolean }, string, RegExp]>([
+    ['is not what the registry says', 'lying', files('lying'), { lies: true }, 'PLUGIN_INTEGRITY', /not what/],
+    [
+      'would run something',
+      'running',
+      files('running', '1.0.0', { scripts: { postinstall: 'touch /tmp/marker' } }),
+      {},
+      'PACK_SCRIPTS',
+      /package\.json:5.*postinstall/,
+    ],
+    ['has a program', 'program', files('program', '1.0.0', { bin: { x: 'x.js' } }), {}, 'PACK_SCRIPTS', /bin/],
+    [
+      'is packed as another',
+      'posing',
+      { ...files('posing'), 'dist/it.plugin.json': file('else') },
+      {},
+      'PLUGIN_INTEGRITY',
+      /something else/,
+    ],
+    [
+      'has nothing packed',
+      'empty',
+      { 'package.json': '{"name":"empty","version":"1.0.0"}' },
+      {},
+      'PLUGIN_NOT_PACKED',
+      /no packed/,
+    ],
+    [
+      'has two packed',
+      'double',
+      { ...files('double'), 'dist/b.plugin.json': file('double') },
+      {},
+      'PLUGIN_NOT_PACKED',
+      /2 packed/,
+    ],
+  ])('one that %s is refused, and nothing of it is kept', async (_what, name, inside, options, code, said) => {
+    registry.publish(name, '1.0.0', inside, options);
+    const { state, error } = await fetched(name);
+    expect([state, error]).toEqual(['failed', expect.objectContaining({ code, message: expect.stringMatching(said) })]);
+    const { rows } = await scene.admin.query('select 1 from plugin_package where name = $1', [name]);
+    expect(rows).toEqual([]);
+  });
+
+  test('what is not there is said, with what is', async () => {
+    expect((await fetched('nobody-made-it')).error).toMatchObject({ code: 'PLUGIN_NOT_FOUND' });
+    const { error } = await fetched('from-npm', '9.0.0');
+    expect(error).toMatchObject({ code: 'PLUGIN_NOT_FOUND', hint: 'Its latest is 1.1.0.' });
   });
 });
 

@@ -196,6 +196,7 @@ const NO_FILES: Record<string, string> = {
   'effect.evidence': 'what the other side said',
   'errand.input': 'about a file of its own row, done within minutes',
   'errand.error': 'words',
+  'errand.result': 'about a package, not a file',
   'notice.error': 'words',
   'plugin_package.source': 'where it came from',
   'plugin_package.error': 'words',

@@ -10,7 +10,7 @@ import { createBrand } from '../../db/brands.ts';
 import { keepInspection, sendErrand } from '../../db/errands.ts';
 import { tell } from '../../db/notices.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
-import { addPackage, addPluginUse, keepCarries, settlePackage, usePackage } from '../../db/plugins.ts';
+import { addPackage, addPluginUse, keepCarries, setRegistry, settlePackage, usePackage } from '../../db/plugins.ts';
 import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
 import { setRetention } from '../../db/storage.ts';
@@ -79,6 +79,7 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
   const { digest: plugin } = await makePlugin(server, place);
   await inside((tx) => keepCarries(tx, plugin, [{ pipelineId, revision: 0, operations: [], inverse: [], review: [] }]));
   await inside(async (tx) => {
+    await setRegistry(tx, { url: `https://${place.mark}.example`, sealed: 'sealed' });
     await setRetention(tx, { runDays: 365, runsPerPipeline: null });
     await addSidecar(tx, recording, sidecar, `${place.mark}.srt`);
     await keepInspection(tx, recording, { facts: {}, peaks: [0.5] });
@@ -307,6 +308,14 @@ export function makeInvitation(server: TestServer, place: Place, by: string): Pr
     const { id } = await createInvitation(tx, { email: `${place.mark}@example.org`, role: 'editor', brands: null, by });
     return id;
   });
+}
+
+/** Somebody asked for a plugin by name. */
+export async function makeFetch(server: TestServer, place: Place): Promise<{ errandId: string }> {
+  const input = { npm: { name: `n-${randomUUID()}`, version: null } };
+  return inWorkspace(server.services.db, place.workspaceId, async (tx) => ({
+    errandId: await sendErrand(tx, place.workspaceId, { kind: 'plugin', input, by: null }),
+  }));
 }
 
 /** A plugin in use after an upgrade, with one right; its `name` and the `digest` of what is in use. */

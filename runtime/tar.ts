@@ -39,7 +39,8 @@ export class TarError extends Error {
   override name = 'TarError';
 }
 
-export type TarEntry = { name: string; bytes: number; read(): AsyncGenerator<Buffer> };
+/** `isFile`: not a link, a folder or a header of its own. */
+export type TarEntry = { name: string; bytes: number; isFile: boolean; read(): AsyncGenerator<Buffer> };
 
 /** Entries in order. What an entry's `read` leaves is passed over. Throws where the archive ends early or is damaged. */
 export async function* entriesOf(stream: Readable): AsyncGenerator<TarEntry> {
@@ -77,7 +78,8 @@ export async function* entriesOf(stream: Readable): AsyncGenerator<TarEntry> {
         yield part;
       }
     };
-    yield { name, bytes, read };
+    const kind = head.toString('latin1', 156, 157);
+    yield { name, bytes, isFile: kind === '0' || kind === '\0', read };
     for await (const _ of read()); // whatever nobody wanted
     await exactly(paddingOf(bytes).length);
   }
