@@ -5,7 +5,7 @@
  * in the same rounds. Checked each time: what came back.
  */
 import os from 'node:os';
-import { createSandbox } from '../runtime/sandbox/sandbox.ts';
+import { createSandbox, type Sandbox } from '../runtime/sandbox/sandbox.ts';
 import type { Bench } from './main.ts';
 import { openBare } from './shared/bare.ts';
 import { benchCatalogue, kilobyte, openSteps } from './shared/carry.ts';
@@ -23,14 +23,26 @@ export const bench: Bench = {
     using folder = openFolder();
     await using sandbox = await createSandbox({ cacheDir: folder.path });
     const catalogue = await benchCatalogue(sandbox, folder.path);
-    const steps = openSteps({ sandbox, catalogue, type: 'bench.echo' });
+    const insideMs: number[] = [];
+    const timed: Sandbox = {
+      ...sandbox,
+      async run(request) {
+        const from = performance.now();
+        const result = await sandbox.run(request);
+        insideMs.push(performance.now() - from);
+        return result;
+      },
+    };
+    const steps = openSteps({ sandbox: timed, catalogue, type: 'bench.echo' });
     const plugin = catalogue.plugin('bench.echo')!;
     await using bare = await openBare(plugin.code, JSON.stringify({ config: {}, inputs: { data: kilobyte(0) } }));
     const product: number[] = [];
+    const inside: number[] = [];
     const floor: number[] = [];
     for (let round = -WARM_UP; round < rounds; round++) {
       const bareMs = await bare.calls(CALLS);
       const stepMs: number[] = [];
+      insideMs.length = 0;
       for (let at = 0; at < CALLS; at++) {
         const { data, ms } = await steps.carry(kilobyte(at));
         if ((data as { at: number }).at !== at + 1) throw new Error('Something else came back.');
@@ -38,12 +50,14 @@ export const bench: Bench = {
       }
       if (round < 0) continue;
       product.push(median(stepMs));
+      inside.push(median(insideMs));
       floor.push(median(bareMs));
     }
     const [p, f] = [median(product), median(floor)];
     return {
       figures: [
         { name: 'Spliceboard', unit: 'ms', values: product },
+        { name: 'of it in the sandbox', unit: 'ms', values: inside },
         { name: 'bare isolate', unit: 'ms', values: floor },
       ],
       limits: [

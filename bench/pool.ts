@@ -29,7 +29,7 @@ export const bench: Bench = {
     // in a sandbox that is gone when children are counted
     const catalogue = await (async () => {
       await using first = await createSandbox({ cacheDir: folder.path });
-      return benchCatalogue(first, folder.path);
+      return await benchCatalogue(first, folder.path); // before it is gone
     })();
     const own = catalogue.plugin('bench.echo')!;
     const spares: number[] = [];
