@@ -1,134 +1,109 @@
 /**
- * One `http` round trip of a plugin to a loopback server: out of the isolate, held to its declaration and its grant, through the safe
- * fetch, and back; against a bare undici request in one process. A step of 300 requests is timed without and with them. In `run` each
- * is recorded before it is sent and after it is answered; in `simulate` (a dry run) nothing is: the difference is the journal.
+ * One `http` round trip of a node to a service on loopback: through the child, the real broker, the grant, the safe fetch
+ * and back. A call that asks once, less a call of the same node that asks nothing, against a bare undici request. With the
+ * journal that the product writes (read, opened, committed before the node sees the reply) and with a copy of the
+ * capability that is not recorded: the difference is the journal's. All four in each round.
  */
 import { randomUUID } from 'node:crypto';
-import http from 'node:http';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import canonicalize from 'canonicalize';
-import { request } from 'undici';
-import { sha256 } from '../db/accounts.ts';
+import os from 'node:os';
+import { Agent, request } from 'undici';
 import { createPipeline } from '../db/pipelines.ts';
-import { addPackage, settlePackage, usePackage } from '../db/plugins.ts';
-import { startRun } from '../db/runs.ts';
-import { digestOf } from '../runtime/bundle.ts';
+import type { Capability } from '../runtime/capabilities/capability.ts';
+import { httpCapability } from '../runtime/capabilities/http.ts';
+import { createFetcher } from '../runtime/fetch.ts';
 import { prepareRun } from '../runtime/graph/prepare.ts';
-import { rightsOf } from '../runtime/graph/rights.ts';
-import { manifest, manifestScript } from '../tests/plugins/packed.ts';
-import { TEST_KIT } from '../tests/support/database.ts';
+import { createSandbox } from '../runtime/sandbox/sandbox.ts';
 import type { Bench } from './main.ts';
-import { type Ground, graphFrom, median, openGround } from './shared/ground.ts';
+import { benchCatalogue, kilobyte, oneNode, openSteps } from './shared/carry.ts';
+import { median, openGround } from './shared/ground.ts';
 
-const ROUNDS = 7;
-const REQUESTS = 300;
+const ROUNDS = 100;
+const WARM_UP = 20;
+/** Requests of each kind a round; the journaled one waits for the disk and is asked once. */
+const WITHOUT = 10;
 const LIMIT_MS = 1;
-const HOST = 'service.example.com';
-
-const ASKS = manifest('bench.ask', {
-  effect: 'writes-external',
-  exports: ['run', 'simulate', 'lookup'],
-  inputs: {},
-  config: { type: 'object', properties: { times: { type: 'integer', default: 0 } }, additionalProperties: false },
-  capabilities: { http: [{ method: 'GET', host: HOST, path: '/one', why: 'to be measured' }] },
-});
-const CODE = `var plugin = (() => {
-  const ask = async (ctx) => {
-    let said = '';
-    for (let at = 0; at < ctx.config.times; at++)
-      said = (await ctx.http({ method: 'GET', host: '${HOST}', path: '/one', query: { at: String(at) } })).body.word;
-    return { text: 'said ' + said };
-  };
-  return { run: ask, simulate: async (ctx) => ({ would: 'Ask.', outputs: await ask(ctx) }), lookup: () => ({ state: 'absent' }) };
-})();`;
+const ORIGIN = 'https://service.test';
 
 export const bench: Bench = {
-  title: 'One http round trip of a plugin to a loopback server, over a bare undici request',
+  title: 'One http round trip of a node, against a bare undici request',
   async run({ say, args }) {
     const rounds = Number(args[0] ?? ROUNDS);
-    const server = http.createServer((_request, reply) => {
-      reply.setHeader('content-type', 'application/json').end('{"word":"yes"}');
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     await using ground = await openGround(say);
-    await installed(ground);
-    const worker = await ground.worker({ BENCH_EGRESS: JSON.stringify({ [`https://${HOST}`]: address }) });
-    const once = async (times: number, isDry: boolean) => {
-      const from = performance.now();
-      const state = await ground.ended(await begun(ground, times, isDry));
-      if (state !== 'succeeded') throw new Error(`The run ended as ${state}.`);
-      return performance.now() - from;
+    await using sandbox = await createSandbox({ cacheDir: `${ground.folder}/packed` });
+    const catalogue = await benchCatalogue(sandbox, `${ground.folder}/packed`);
+    let asked = 0;
+    const body = JSON.stringify(kilobyte(0));
+    const service = createServer((_request, reply) => {
+      asked += 1;
+      reply.writeHead(200, { 'content-type': 'application/json' }).end(body);
+    }).listen(0, '127.0.0.1');
+    await once(service, 'listening');
+    const address = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
+
+    const graph = oneNode('bench.fetch');
+    const prepared = prepareRun(graph, catalogue.manifests);
+    if (!prepared.ok) throw new Error('The graph does not fit.');
+    const { id: pipelineId } = await ground.inside((tx) => createPipeline(tx, { name: 'Bench', graph }));
+    const runId = await ground.start({ ...prepared, pipelineId }, randomUUID());
+    const { rows: strands } = await ground.admin.query<{ id: string }>(
+      `update strand set state = 'leased', worker = $2, token = 1 where run_id = $1 returning id`,
+      [runId, randomUUID()],
+    );
+    const fetcher = createFetcher({ egress: new Map([[ORIGIN, address]]) });
+    const http = httpCapability({ fetcher });
+    const unrecorded: Capability = { ...http, methods: { request: { ...http.methods.request!, record: 'pass' } } };
+    const journal = { db: ground.db, runId, strand: Number(strands[0]!.id), token: 1 };
+    const common = { sandbox, catalogue, type: 'bench.fetch', workspaceId: ground.workspaceId, fetcher, journal };
+    const recorded = openSteps({ ...common, capabilities: [http] });
+    const passed = openSteps({ ...common, capabilities: [unrecorded] });
+    const agent = new Agent();
+    const timed = async (steps: ReturnType<typeof openSteps>, asks: boolean): Promise<number> => {
+      const { data, ms } = await steps.carry({ asks });
+      if ((data as { status: number }).status !== (asks ? 200 : 0)) throw new Error('No answer came.');
+      return ms;
     };
-    const [bares, plain, recorded]: [number[], number[], number[]] = [[], [], []];
-    for (let round = -1; round < rounds; round++) {
-      const from = performance.now();
-      for (let at = 0; at < REQUESTS; at++) await (await request(`${address}/one?at=${at}`)).body.json();
-      const bare = (performance.now() - from) / REQUESTS;
-      const none = await once(0, true);
-      const dry = ((await once(REQUESTS, true)) - none) / REQUESTS;
-      const run = ((await once(REQUESTS, false)) - none) / REQUESTS;
+
+    const bare: number[] = [];
+    const without: number[] = [];
+    const whole: number[] = [];
+    for (let round = -WARM_UP; round < rounds; round++) {
+      await ground.admin.query('delete from call where run_id = $1', [runId]);
+      const [bareMs, nothingMs, passedMs]: [number[], number[], number[]] = [[], [], []];
+      for (let at = 0; at < WITHOUT; at++) {
+        const from = performance.now();
+        await (await request(`${address}/data`, { dispatcher: agent })).body.json();
+        bareMs.push(performance.now() - from);
+        nothingMs.push(await timed(passed, false));
+        passedMs.push(await timed(passed, true));
+      }
+      const recordedMs = await timed(recorded, true);
       if (round < 0) continue;
-      bares.push(bare);
-      plain.push(dry);
-      recorded.push(run);
-      say(`bare ${bare.toFixed(3)}, through the wall ${dry.toFixed(3)}, recorded ${run.toFixed(3)} ms`);
+      bare.push(median(bareMs));
+      without.push(median(passedMs) - median(nothingMs));
+      whole.push(recordedMs - median(nothingMs));
     }
-    await worker.stop();
-    server.closeAllConnections();
-    server.close();
-    const more = median(plain) - median(bares);
+    const { rows: calls } = await ground.admin.query<{ answered: number }>(
+      `select count(*)::int as answered from call where run_id = $1 and state = 'answered'`,
+      [runId],
+    );
+    if (calls[0]!.answered !== 1 || asked !== (2 * WITHOUT + 1) * (rounds + WARM_UP))
+      throw new Error('Not every request was made.');
+    await agent.close();
+    service.close();
+    service.closeAllConnections();
+    const more = median(without) - median(bare);
     return {
       figures: [
-        { name: 'bare undici', unit: 'ms', values: bares },
-        { name: 'without the journal', unit: 'ms', values: plain },
-        { name: 'journal', unit: 'ms', values: recorded.map((value, at) => value - plain[at]!) },
-        { name: 'in all', unit: 'ms', values: recorded },
+        { name: 'Spliceboard', unit: 'ms', values: whole },
+        { name: 'without the journal', unit: 'ms', values: without },
+        { name: 'the journal', unit: 'ms', values: whole.map((ms, at) => ms - without[at]!) },
+        { name: 'bare undici', unit: 'ms', values: bare },
       ],
-      limits: [{ name: 'more than bare, without the journal, ms', value: more, limit: LIMIT_MS, ok: more <= LIMIT_MS }],
-      notes: [`${REQUESTS} requests one after the other in a step; the journal is two commits for each.`],
+      limits: [{ name: 'ms over bare, journal apart', value: more, limit: LIMIT_MS, ok: more <= LIMIT_MS }],
+      notes: [`${body.length} bytes each; load average ${os.loadavg()[0]!.toFixed(1)}.`],
     };
   },
 };
-
-/** As a person would have: packed, checked, allowed. */
-async function installed(ground: Ground): Promise<void> {
-  const text = canonicalize({
-    spliceboard: 1,
-    name: 'bench',
-    version: '1.0.0',
-    nodes: [{ manifest: manifestScript(ASKS), run: CODE }],
-  })!;
-  const digest = sha256(text);
-  await ground.inside(async (tx) => {
-    const source = { kind: 'file' as const };
-    await addPackage(tx, { digest, name: 'bench', version: '1.0.0', source, file: text, by: null });
-    const type = { type: ASKS.id, version: ASKS.version, behaviour: digestOf(CODE), place: 0, manifest: ASKS };
-    await settlePackage(tx, digest, { types: [type] });
-    const rights = rightsOf(ASKS).map(({ id }) => id);
-    await usePackage(tx, { name: 'bench', digest, rights, isDev: false, by: null });
-  });
-}
-
-async function begun(ground: Ground, times: number, dryRun: boolean): Promise<string> {
-  const graph = graphFrom([{ id: 'ask', type: ASKS.id, config: { times } }], []);
-  const prepared = prepareRun(graph, [...ground.manifests, ASKS]);
-  if (!prepared.ok) throw new Error(prepared.problems.map(({ message }) => message).join(' '));
-  return ground.inside(async (tx) => {
-    const { id: pipelineId } = await createPipeline(tx, { name: 'Bench', graph });
-    const { runId } = await startRun(tx, {
-      pipelineId,
-      version: null,
-      brandId: ground.brandId,
-      graph: prepared.graph,
-      plan: prepared.plan,
-      pins: { [ASKS.id]: { version: ASKS.version, digest: digestOf(CODE) } },
-      kit: TEST_KIT,
-      first: prepared.first,
-      dryRun,
-      nonce: randomUUID(),
-      startedBy: null,
-    });
-    return runId;
-  });
-}

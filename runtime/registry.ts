@@ -7,10 +7,8 @@
  * Source: github.com/npm/registry, docs/responses/package-metadata.md (read 2026-11).
  * Errors: PLUGIN_REGISTRY, PLUGIN_NOT_FOUND, PLUGIN_NOT_PACKED, PLUGIN_INTEGRITY, PACK_SCRIPTS, and fetch.ts's FETCH_… codes.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import * as z from 'zod';
 import { NodeError, PackedPlugin } from '../nodes/contract.ts';
@@ -48,23 +46,33 @@ const Named = z.object({ name: PackedPlugin.shape.name, version: PackedPlugin.sh
 /** npm runs these where a package is installed from a registry. */
 const RUN_AT_INSTALL = ['preinstall', 'install', 'postinstall'];
 
-/** What the installation's npm is set to, where the operator names none; asked for once. */
+/** What the operator has set, else what `npm start` says that npm is set to on its machine; asked for once. */
 let usual: Promise<string> | undefined;
 export function usualRegistry(environment: NodeJS.ProcessEnv = process.env): Promise<string> {
   if (environment.SPLICEBOARD_NPM_REGISTRY) return Promise.resolve(environment.SPLICEBOARD_NPM_REGISTRY);
-  usual ??= promisify(execFile)('npm', ['config', 'get', 'registry'], { timeout: 20_000 }).then(
-    ({ stdout }) => stdout.trim(),
-    (cause: unknown) => {
-      usual = undefined;
-      throw new NodeError('PLUGIN_REGISTRY', 'No registry is known here to fetch plugins from.', {
-        hint: 'The operator can set SPLICEBOARD_NPM_REGISTRY; or install the packed file.',
-        retry: 'person',
-        cause,
-      });
-    },
-  );
+  usual ??= new Promise<string>((resolve, reject) => {
+    const told = (message: unknown) => {
+      const { registry } = (message ?? {}) as { registry?: unknown };
+      if (registry === undefined) return;
+      process.off('message', told);
+      if (typeof registry === 'string') resolve(registry);
+      else reject(unset());
+    };
+    if (!process.send) return reject(unset());
+    process.on('message', told);
+    process.send({ wants: 'registry' });
+  });
+  usual.catch(() => {
+    usual = undefined;
+  });
   return usual;
 }
+
+const unset = () =>
+  new NodeError('PLUGIN_REGISTRY', 'No registry is known here to fetch plugins from.', {
+    hint: 'The operator can set SPLICEBOARD_NPM_REGISTRY; or install the packed file.',
+    retry: 'person',
+  });
 
 export async function fetchPacked(
   fetcher: Fetcher,

@@ -10,7 +10,7 @@
  * process lets the worker and the database see the end of a pipe, and they end too. What cannot work is one sentence
  * with its remedy. SPLICEBOARD_TIMING=1 says how long each phase took.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -106,6 +106,10 @@ function superviseWorker(env: NodeJS.ProcessEnv, say: (line: string) => void): W
       detached: true, // Ctrl-C reaches us, and we tell it
     });
     if (databaseUrl !== undefined && child.connected) child.send({ databaseUrl });
+    const asking = child;
+    asking.on('message', (message: { wants?: string }) => {
+      if (message.wants === 'registry') tellRegistry((registry) => asking.connected && asking.send({ registry }));
+    });
     child.once('exit', (code, signal) => {
       child = undefined;
       if (stopping) return;
@@ -133,6 +137,14 @@ function superviseWorker(env: NodeJS.ProcessEnv, say: (line: string) => void): W
       clearTimeout(kill);
     },
   };
+}
+
+/** What npm is set to on this machine: plugins are fetched by name from there. Null: there is no npm. */
+function tellRegistry(tell: (registry: string | null) => void): void {
+  execFile('npm', ['config', 'get', 'registry'], { timeout: 20_000, shell: false }, (error, stdout) => {
+    const registry = stdout.trim();
+    tell(error || !URL.canParse(registry) ? null : registry);
+  });
 }
 
 // ---------------------------------------------------------------- start and stop

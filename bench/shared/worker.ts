@@ -1,15 +1,13 @@
 /** The product's worker with its own nodes, as a process of a bench (ground.ts): counts sandbox calls and tells them. */
 import { openSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { httpCapability } from '../../runtime/capabilities/http.ts';
 import { loadCatalogue } from '../../runtime/catalogue.ts';
 import { NO_FAULTS } from '../../runtime/faults.ts';
 import { createFetcher } from '../../runtime/fetch.ts';
 import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
 import { startWorker } from '../../runtime/worker.ts';
 
-/** BENCH_EGRESS: `{ origin: address }`; with it nodes may ask for http. */
-const { BENCH_URL: url = '', BENCH_FOLDER: folder = '', BENCH_MARKS, BENCH_EGRESS } = process.env;
+const { BENCH_URL: url = '', BENCH_FOLDER: folder = '', BENCH_MARKS } = process.env;
 const marks = BENCH_MARKS ? openSync(BENCH_MARKS, 'a') : undefined;
 const cacheDir = path.join(folder, 'packed');
 const sandbox = await createSandbox({ cacheDir });
@@ -23,17 +21,14 @@ const counted: Sandbox = {
     return sandbox.run(request);
   },
 };
-const fetcher = createFetcher(
-  BENCH_EGRESS ? { egress: new Map(Object.entries(JSON.parse(BENCH_EGRESS) as Record<string, string>)) } : {},
-);
 const worker = await startWorker({
   url,
   assetsDir: path.join(folder, 'assets'),
   sandbox: counted,
   catalogue: await loadCatalogue({ sandbox, cacheDir }),
-  capabilities: new Map(BENCH_EGRESS ? [['http', httpCapability({ fetcher })]] : []),
+  capabilities: new Map(),
   internalHosts: new Map(),
-  fetcher,
+  fetcher: createFetcher(),
   faults: NO_FAULTS,
   log: (line, details) => console.error(line, JSON.stringify(details)),
 });

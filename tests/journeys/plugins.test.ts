@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { REGISTRY_ORIGIN, type RegistryEmulator, startRegistry } from '../../emulators/registry.ts';
 import type { ManifestJson } from '../../nodes/contract.ts';
 import { type Client, connect } from '../../scripts/client.ts';
 import { manifest, packed } from '../plugins/packed.ts';
@@ -14,12 +15,20 @@ import { type Product, startProduct } from '../support/product.ts';
 
 const SOON = { timeout: 15_000 };
 let product: Product;
+let registry: RegistryEmulator;
 let browser: TestBrowser;
 let page: Page;
 let client: Client;
 
 beforeAll(async () => {
-  product = await startProduct({ sample: false });
+  registry = await startRegistry();
+  product = await startProduct({
+    sample: false,
+    env: {
+      SPLICEBOARD_NPM_REGISTRY: REGISTRY_ORIGIN,
+      SPLICEBOARD_EGRESS: JSON.stringify({ [REGISTRY_ORIGIN]: registry.origin }),
+    },
+  });
   client = await connect({ data: product.data });
   browser = await openBrowser();
   page = await browser.newPage();
@@ -29,6 +38,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await product?.[Symbol.asyncDispose]();
+  await registry?.close();
 });
 
 async function picture(name: string): Promise<void> {
@@ -233,4 +243,28 @@ test('an upgrade shows only what is new, and can be gone back from; removed, its
     .waitFor(SOON);
   await picture('plugin-gone');
   expect(browser.errors()).toEqual([]);
+});
+
+test('by its name: what is not there is said, what is there is looked at and asked about', async () => {
+  const name = 'slogans';
+  registry.publish(name, '1.2.0', {
+    'package.json': JSON.stringify({ name, version: '1.2.0' }),
+    'dist/slogans-1.2.0.plugin.json': packed(name, '1.2.0', [
+      { manifest: manifest('slogans.say', { version: '1.2.0', title: 'Say a slogan' }), entries },
+    ]),
+  });
+  await page.goto(`${product.url}/w/${client.workspaceId}/plugins`);
+  await page.getByRole('button', { name: 'Install a plugin' }).click();
+  const byName = page.getByLabel('Or by its name on npm');
+  await byName.fill('sloganz');
+  await page.getByRole('button', { name: 'Fetch' }).click();
+  await page.getByText('There is no package sloganz.').waitFor(SOON);
+  await picture('plugins-by-name');
+  await byName.fill('slogans@1.2.0');
+  await page.getByRole('button', { name: 'Fetch' }).click();
+  await page.getByRole('dialog', { name: 'Install slogans 1.2.0' }).getByRole('button', { name: 'Install' }).click();
+  await page.getByRole('link', { name: /Say a slogan/ }).waitFor(SOON);
+  await page.goto(`${product.url}/w/${client.workspaceId}/settings`);
+  await page.getByRole('region', { name: 'Plugin registry' }).scrollIntoViewIfNeeded();
+  await picture('plugin-registry');
 });
