@@ -13,6 +13,7 @@ import { digestOf } from '../../runtime/bundle.ts';
 import { createSandbox, type Json, type Sandbox, type SandboxRun } from '../../runtime/sandbox/sandbox.ts';
 import { usageOf } from '../../runtime/sandbox/spawn.ts';
 import { type Case, CORPUS, type WeakMessage } from './corpus.ts';
+import { ESCAPES } from './escapes.ts';
 
 /** Hung: this much computing, or this long without any, and no answer. Computing, because the machine may be busy. */
 const HANG_CPU_MS = 300;
@@ -103,56 +104,59 @@ const broker: SandboxRun['onCall'] = async ({ capability, method }) => {
   throw new NodeError('CAPABILITY_UNDECLARED', `${capability}.${method} is not declared.`);
 };
 
-describe.each(CORPUS.map((each) => [each.name, each] as const))('a plugin that %s', (_name, hostile) => {
-  const canBeSeen = hostile.weak !== 'eats' || process.platform === 'linux';
-  test.runIf(canBeSeen)('succeeds against a host without walls', async () => {
-    const outcome = await runWeakly(hostile);
-    if (typeof hostile.weak === 'function') {
-      expect(hostile.weak(outcome.messages), JSON.stringify(outcome).slice(0, 500)).toBe(true);
-    } else {
-      const shown = { hangs: outcome.hung, eats: outcome.ate || outcome.died, dies: outcome.died || outcome.ate };
-      expect(shown[hostile.weak], JSON.stringify(outcome).slice(0, 500)).toBe(true);
-    }
-  });
-
-  test('fails alone against ours, with a clear code', async () => {
-    const { promise: released, resolve: release } = Promise.withResolvers<string>();
-    const neighbour = sandbox.run(asRun('neighbour', GOOD, { text: 'theirs' }, { onCall: () => released }));
-    let [logs, calls] = [0, 0];
-    const inputs = JSON.parse(hostile.inputs ?? '{}') as Json;
-    const started = performance.now();
-    const result = await sandbox.run(
-      asRun('attacker', hostile.code, inputs, {
-        limits: { wallMs: 5_000, cpuMs: 300, memoryMb: hostile.memoryMb ?? 32 },
-        onCall: (call, signal) => {
-          calls++;
-          return broker(call, signal);
-        },
-        onEvent: ({ kind }) => {
-          if (kind === 'log') logs++;
-        },
-      }),
-    );
-    const took = performance.now() - started;
-    if (hostile.fails === null) {
-      expect(result).toMatchObject({ ok: true });
-      if (result.ok) expect(hostile.harmless?.(result.value, logs, calls), JSON.stringify(result.value)).toBe(true);
-    } else {
-      const codes = typeof hostile.fails === 'string' ? [hostile.fails] : hostile.fails;
-      expect(result.ok, JSON.stringify(result).slice(0, 300)).toBe(false);
-      if (!result.ok) {
-        expect(codes, result.error.message).toContain(result.error.code);
-        expect(result.error.message.length).toBeGreaterThan(10);
-        if (!result.ok && result.childLost) expect(result.childLost).toBe('own');
+describe.each([...CORPUS, ...ESCAPES].map((each) => [each.name, each] as const))(
+  'a plugin that %s',
+  (_name, hostile) => {
+    const canBeSeen = hostile.weak !== 'eats' || process.platform === 'linux';
+    test.runIf(canBeSeen)('succeeds against a host without walls', async () => {
+      const outcome = await runWeakly(hostile);
+      if (typeof hostile.weak === 'function') {
+        expect(hostile.weak(outcome.messages), JSON.stringify(outcome).slice(0, 500)).toBe(true);
+      } else {
+        const shown = { hangs: outcome.hung, eats: outcome.ate || outcome.died, dies: outcome.died || outcome.ate };
+        expect(shown[hostile.weak], JSON.stringify(outcome).slice(0, 500)).toBe(true);
       }
-    }
-    expect(took).toBeLessThan(5_000);
-    expect(logs).toBeLessThan(1_100);
-    expect(calls).toBeLessThanOrEqual(10_000);
+    });
 
-    release('theirs');
-    expect(await neighbour).toEqual({ ok: true, value: { out: 'theirs', got: 'theirs' } });
-    const next = await sandbox.run(asRun('attacker', GOOD, { text: 'next' }));
-    expect(next).toEqual({ ok: true, value: { out: 'next', got: 'answer' } });
-  });
-});
+    test('fails alone against ours, with a clear code', async () => {
+      const { promise: released, resolve: release } = Promise.withResolvers<string>();
+      const neighbour = sandbox.run(asRun('neighbour', GOOD, { text: 'theirs' }, { onCall: () => released }));
+      let [logs, calls] = [0, 0];
+      const inputs = JSON.parse(hostile.inputs ?? '{}') as Json;
+      const started = performance.now();
+      const result = await sandbox.run(
+        asRun('attacker', hostile.code, inputs, {
+          limits: { wallMs: 5_000, cpuMs: 300, memoryMb: hostile.memoryMb ?? 32 },
+          onCall: (call, signal) => {
+            calls++;
+            return broker(call, signal);
+          },
+          onEvent: ({ kind }) => {
+            if (kind === 'log') logs++;
+          },
+        }),
+      );
+      const took = performance.now() - started;
+      if (hostile.fails === null || (result.ok && hostile.harmless)) {
+        expect(result).toMatchObject({ ok: true });
+        if (result.ok) expect(hostile.harmless?.(result.value, logs, calls), JSON.stringify(result.value)).toBe(true);
+      } else {
+        const codes = typeof hostile.fails === 'string' ? [hostile.fails] : hostile.fails;
+        expect(result.ok, JSON.stringify(result).slice(0, 300)).toBe(false);
+        if (!result.ok) {
+          expect(codes, result.error.message).toContain(result.error.code);
+          expect(result.error.message.length).toBeGreaterThan(10);
+          if (!result.ok && result.childLost) expect(result.childLost).toBe('own');
+        }
+      }
+      expect(took).toBeLessThan(5_000);
+      expect(logs).toBeLessThan(1_100);
+      expect(calls).toBeLessThanOrEqual(10_000);
+
+      release('theirs');
+      expect(await neighbour).toEqual({ ok: true, value: { out: 'theirs', got: 'theirs' } });
+      const next = await sandbox.run(asRun('attacker', GOOD, { text: 'next' }));
+      expect(next).toEqual({ ok: true, value: { out: 'next', got: 'answer' } });
+    });
+  },
+);

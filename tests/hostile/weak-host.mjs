@@ -3,6 +3,7 @@
  * no limits, results and errors looked at by the host itself. Run as a process of its own; one JSON line per message.
  */
 import { readFileSync, writeSync } from 'node:fs';
+import { inspect } from 'node:util';
 import vm from 'node:vm';
 
 const say = (message) => {
@@ -32,7 +33,11 @@ const capability = (name) =>
 const ctx = {
   config: {},
   progress() {},
-  fact() {},
+  // as hosts do that are kind to their guests: what they are given is looked at, in sloppy code, by the host's own tools
+  fact: new Function('inspect', 'return function fact(name, value) { return inspect(value) + String(value); }')(
+    inspect,
+  ),
+  each: new Function('return function each(list, callback) { for (const one of list) callback(one); }')(),
   http: async () => {
     say({ call: 'http' });
     return { weak: true };
