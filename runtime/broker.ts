@@ -9,7 +9,7 @@
  *   wait     answered, or the step sleeps: waits.ts
  *
  * Errors: CAPABILITY_NOT_DECLARED, CAPABILITY_UNKNOWN, CAPABILITY_BAD_REQUEST, CAPABILITY_READ_ONLY,
- * NODE_NOT_DETERMINISTIC, and those of the capabilities.
+ * NODE_NOT_DETERMINISTIC, those of call-limits.ts, and those of the capabilities.
  */
 import * as z from 'zod';
 import type { Database } from '../db/connect.ts';
@@ -26,6 +26,7 @@ import {
 import { digestOf } from '../db/values.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { type HttpReply, type HttpRequest, type WaitAnswer, WaitRequest } from '../nodes/contract.ts';
+import { createCallLimits } from './call-limits.ts';
 import { type Capability, CapabilityError, leaseLost, type Method, type StepScope } from './capabilities/capability.ts';
 import type { Faults } from './faults.ts';
 import type { Turns } from './turns.ts';
@@ -73,12 +74,22 @@ export function createBroker(
   },
 ) {
   const { scope } = step;
+  const limits = createCallLimits(scope.manifest.title);
   let journal: Promise<JournaledCall[]> | undefined;
   const seen = new Map<string, number>();
   const consumed = new Set<string>();
   const inside = <T>(work: Parameters<typeof inWorkspace<T>>[2]) => inWorkspace(options.db, scope.workspaceId, work);
 
   async function answer(call: Call): Promise<unknown> {
+    limits.enter(call.capability, call.args);
+    try {
+      return await carryOut(call);
+    } finally {
+      limits.leave();
+    }
+  }
+
+  async function carryOut(call: Call): Promise<unknown> {
     if (call.capability === 'effect') return effect(call);
     if (call.capability === 'wait') return wait(call);
     const capability = options.capabilities.get(call.capability);

@@ -64,7 +64,7 @@ export function refuseImports(code: string, where: string): void {
       { hint: isImport ? 'A packed plugin imports nothing: bundle it.' : AGAIN },
     );
   }
-  const link = /\/[/*][#@]\s*sourceMappingURL=/.exec(code);
+  const link = /\/[/*][#@]\s*source(?:Mapping)?URL=/.exec(code);
   if (link) {
     const line = code.slice(0, link.index).split('\n').length;
     throw new NodeError('PACK_MAP', `${where}, line ${line}: a source map is named.`, {

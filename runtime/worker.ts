@@ -496,10 +496,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   /** Waits for something only where plugins are in it that are not loaded yet. */
   function planOf(claimed: Claimed, before: RunPlan | undefined): RunPlan | Promise<RunPlan> {
-    const { id, planKey, workspaceId } = claimed.run;
-    const found = plans.get(id) ?? (planKey === null ? undefined : shared.get(planKey)) ?? before;
-    if (found) return keepPlan(claimed, found);
-    const { plan, kit } = claimed.run;
+    const { id, planKey, workspaceId, plan, kit } = claimed.run;
+    const own = plans.get(id);
+    if (own) return remember(claimed, own);
+    const same = (planKey === null ? undefined : shared.get(planKey)) ?? before;
+    if (same) return share(claimed, same);
     const graph = claimed.run.graph as Graph;
     const pins = claimed.run.pins as RunPlan['pins'];
     const foreign = Object.entries(pins).filter(([type]) => !options.catalogue.plugin(type));
@@ -508,29 +509,33 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       const manifests = resolveNodes(graph, all);
       return { graph, plan: plan as Plan, pins, kit: kit as BrandKit, plugins: loaded, manifests };
     };
-    if (foreign.length === 0) return keepPlan(claimed, made(new Map()));
+    if (foreign.length === 0) return share(claimed, made(new Map()));
+    // what is missing now may be back later: such a plan is not remembered
     return plugins
       .pinned(workspaceId, Object.fromEntries(foreign))
-      .then((loaded) => (loaded.size === foreign.length ? keepPlan(claimed, made(loaded)) : made(loaded)));
+      .then((loaded) => (loaded.size === foreign.length ? share(claimed, made(loaded)) : made(loaded)));
   }
 
-  function keepPlan(claimed: Claimed, same: RunPlan): RunPlan {
-    const { id, planKey } = claimed.run;
+  /** For all runs of this plan; what is found out of a run is its own. */
+  function share(claimed: Claimed, same: RunPlan): RunPlan {
+    const { planKey } = claimed.run;
     if (planKey !== null) {
-      const known = shared.get(planKey) ?? same;
       shared.delete(planKey); // to the young end
-      shared.set(planKey, known);
+      shared.set(planKey, same);
       if (shared.size > KNOWN_PLANS) shared.delete(shared.keys().next().value!);
     }
-    const found = plans.get(id) ?? { ...same }; // what is found out of a run is its own
+    return remember(claimed, { ...same });
+  }
+
+  function remember({ run: { id } }: Claimed, own: RunPlan): RunPlan {
     plans.delete(id); // to the young end
-    plans.set(id, found);
+    plans.set(id, own);
     for (const old of plans.keys()) {
       if (plans.size <= KNOWN_RUNS) break;
       if (![...held.values()].some((each) => each.claimed.run.id === old)) plans.delete(old);
       else break;
     }
-    return found;
+    return own;
   }
 
   // ---------------------------------------------------------------- reports

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestOf } from '../../runtime/bundle.ts';
+import { CALL_LIMITS } from '../../runtime/call-limits.ts';
 import { LIMITS } from '../../runtime/sandbox/bridge.ts';
 import { createSandbox, type Json, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
 import { REFERENCE, reference } from '../../scripts/node/reference.ts';
@@ -73,6 +74,9 @@ test('the limits are the ones that are held', async () => {
   expect(said('arguments of one call')).toBe(LIMITS.CALL_LENGTH);
   expect(said('reply to one call')).toBe(LIMITS.REPLY_LENGTH);
   expect(said('calls of one step')).toBe(LIMITS.CALLS);
+  expect(said('calls of one capability')).toBe(CALL_LIMITS.CALLS);
+  expect(said('arguments to one capability together')).toBe(CALL_LIMITS.BYTES);
+  expect(said('calls at one time')).toBe(CALL_LIMITS.AT_ONCE);
   expect(said('lines of log')).toBe(LIMITS.LOG_LINES);
   expect(said('facts on the node')).toBe(LIMITS.FACTS);
   expect(said('one script')).toBe(LIMITS.CODE_LENGTH);

@@ -260,6 +260,20 @@ describe('what it may do', () => {
   });
 });
 
+test('it may ask for 64 things at one time: the next is refused, and a node that goes on after that has the others', async () => {
+  const node = {
+    manifest: manifest('crowd.ask', { ...silent, effect: 'reads-external', capabilities: WORDS }),
+    entries: `{ run: async (ctx) => {
+      const ask = () => ctx.http({ method: 'GET', host: 'words.example.com', path: '/word' }).then(() => 'came', (error) => error.code);
+      const all = await Promise.all(Array.from({ length: 65 }, ask));
+      return { text: all.filter((each) => each === 'came').length + ' ' + all.find((each) => each !== 'came') };
+    } }`,
+  };
+  await installed(packed('crowd', '1.0.0', [node]));
+  const pipelineId = await drawn('crowd.ask');
+  expect((await ran(pipelineId)).outputs).toEqual({ text: '64 SANDBOX_CONCURRENCY' });
+});
+
 describe('versions', () => {
   const say = (version: string, text: string) =>
     packed('versions', version, [
