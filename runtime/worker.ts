@@ -294,7 +294,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       poke,
       /** Strands that could begin now; whoever asks is about to be free. */
       room: () => (isStopping ? 0 : slots - active),
-      /** Resolves when nothing of the lane runs. */
       /** Somebody new has something to do. */
       ask() {
         if (active >= slots || ranges >= MOST_RANGES) asked = Math.min(asked + 1, slots);
@@ -310,6 +309,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       isShared: () => active > 1,
       /** Whether others than ranges run. */
       isMixed: () => active > ranges,
+      /** Resolves when nothing of the lane runs. */
       rest: () =>
         active === 0 && !isClaiming ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve)),
     };
