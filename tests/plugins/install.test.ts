@@ -271,7 +271,19 @@ test('it may ask for 64 things at one time: the next is refused, and a node that
   };
   await installed(packed('crowd', '1.0.0', [node]));
   const pipelineId = await drawn('crowd.ask');
+  // nobody is answered until all that may be there at one time are, and the one too many has had its refusal
+  asked = [];
+  const held: http.ServerResponse[] = [];
+  hold = (reply) => {
+    held.push(reply);
+    if (held.length < 64) return;
+    setTimeout(() => {
+      for (const each of held) each.setHeader('content-type', 'application/json').end('{"word":"came"}');
+    }, 500);
+  };
   expect((await ran(pipelineId)).outputs).toEqual({ text: '64 SANDBOX_CONCURRENCY' });
+  expect(asked.length).toBe(64);
+  hold = null;
 });
 
 describe('versions', () => {
