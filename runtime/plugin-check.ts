@@ -7,6 +7,7 @@
  * Errors: those of packed.ts; PLUGIN_TYPE_TWICE, PLUGIN_CHECK_FAILED.
  */
 import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
 import * as z from 'zod';
 import type { Database } from '../db/connect.ts';
 import {
@@ -199,7 +200,9 @@ async function manifestsOf(sandbox: Sandbox, workspaceId: string, packed: Packed
         hint: 'Give each its own id.',
       });
     }
-    types.push({ type: manifest.id, version: manifest.version, behaviour: digestOf(node.run), place, manifest });
+    // what a node is said to be is part of what it does: the same script under another version, or with other rights, is another
+    const behaviour = digestOf(canonicalize([manifest, node.run])!);
+    types.push({ type: manifest.id, version: manifest.version, behaviour, place, manifest });
   }
   return types;
 }
