@@ -332,7 +332,7 @@ export async function listGrants(tx: WorkspaceTx, plugin: string): Promise<Grant
 export async function grantsOf(
   tx: WorkspaceTx,
   plugins: readonly string[],
-): Promise<{ name: string; state: PluginState; revision: number; rights: string[] }[]> {
+): Promise<{ name: string; state: PluginState; isDev: boolean; revision: number; rights: string[] }[]> {
   const rows = await tx
     .selectFrom('plugin')
     .leftJoin('plugin_grant', (join) =>
@@ -341,14 +341,15 @@ export async function grantsOf(
         .onRef('plugin_grant.plugin', '=', 'plugin.name')
         .on('plugin_grant.revoked_at', 'is', null),
     )
-    .select(['plugin.name', 'plugin.state', 'plugin.revision'])
+    .select(['plugin.name', 'plugin.state', 'plugin.is_dev', 'plugin.revision'])
     .select(sql<string[]>`coalesce(array_agg(right_id) filter (where right_id is not null), '{}')`.as('rights'))
     .where(sql<boolean>`plugin.name = any(${[...plugins]}::text[])`)
-    .groupBy(['plugin.name', 'plugin.state', 'plugin.revision'])
+    .groupBy(['plugin.name', 'plugin.state', 'plugin.is_dev', 'plugin.revision'])
     .execute();
-  return rows.map(({ name, state, revision, rights }) => ({
+  return rows.map(({ name, state, is_dev: isDev, revision, rights }) => ({
     name,
     state: state as PluginState,
+    isDev,
     revision: Number(revision),
     rights,
   }));

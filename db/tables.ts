@@ -530,6 +530,23 @@ export type Tables = {
     review: Json;
     done_revision: OrNull<number>;
   };
+  plugin_trial: {
+    workspace_id: Generated<string>;
+    id: Generated<string>;
+    plugin: string;
+    run_id: string;
+    type: string;
+    step: string;
+    entry: string;
+    attempt: number;
+    items: number;
+    began_at: Instant;
+    ms: number;
+    cpu_ms: OrNull<number>;
+    heap_bytes: OrNull<string>;
+    error: JsonOrNull;
+    said: Json;
+  };
   plugin_registry: {
     workspace_id: Generated<string>;
     url: string;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
 import { defineManifest, type Lookup, NodeError, port, type Run, type Simulate } from './contract.ts';
-import { fakeCtx } from './testing.ts';
+import { fakeCtx, recorded } from './testing.ts';
 
 const manifest = defineManifest({
   id: 'made.up',
@@ -84,4 +84,22 @@ test('replies may be errors or functions of the call, and those nobody asked for
   });
   await expect(ctx.execute({ text: 'x' })).resolves.toEqual({ url: 'a' });
   expect(ctx.calls).toEqual([{ capability: 'media', method: 'probe', args: { asset: 'a' } }]);
+});
+
+test('recorded replies answer the requests they were given to, and no other', async () => {
+  const calls = [
+    {
+      request: { method: 'POST', path: '/statuses', json: { text: 'Then' } },
+      reply: { status: 200, body: { url: 'https://a' } },
+    },
+  ];
+  const ctx = fakeCtx(manifest, { node, replies: recorded(calls) });
+  expect(await ctx.execute({ text: 'Now' })).toEqual({ url: 'https://a' });
+  const other = fakeCtx(manifest, {
+    node,
+    replies: recorded([{ request: { method: 'POST', path: '/toots' }, reply: { body: { url: 'https://a' } } }]),
+  });
+  await expect(other.execute({ text: 'Now' })).rejects.toThrow(
+    'Call 1 asks for POST /statuses; recorded was POST /toots.',
+  );
 });

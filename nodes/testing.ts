@@ -7,6 +7,8 @@
  *   ctx.sent                          // http and effect requests
  *   ctx.calls                         // every capability call: { capability, method, args }
  *
+ * `recorded(calls)` makes such a list of what `node record` kept, and says where a node asks for something else by now.
+ *
  * It holds the node to its manifest: undeclared calls are refused with CAPABILITY_UNDECLARED, inputs and outputs are
  * parsed with their ports. What only the real wall can show (limits, isolation) is tested in `tests/`.
  */
@@ -136,6 +138,29 @@ function declared(manifest: AnyManifest, { capability, method, args }: FakeCall)
   return (http ?? []).some(
     (grant) => grant.method === request.method && grant.host === request.host && pathFits(grant.path, request.path),
   );
+}
+
+/**
+ * Replies from a file that `node record` wrote: `{ replies: recorded(calls) }`. Each is given only to the request that it was
+ * given to then; its query, headers and body may differ.
+ */
+export function recorded(calls: readonly { request: unknown; reply: unknown }[]): FakeReply[] {
+  return calls.map(({ request, reply }, index) => (args: unknown, call: FakeCall) => {
+    const [then, now] = [
+      addressOf(request),
+      addressOf(call.capability === 'effect' ? Object(args).request : args, call),
+    ];
+    if (then !== now) {
+      throw new Error(`Call ${index + 1} asks for ${now}; recorded was ${then}. Record it again with \`node record\`.`);
+    }
+    return reply;
+  });
+}
+
+function addressOf(request: unknown, call?: FakeCall): string {
+  const { method, host = '', path, call: name } = Object(request) as Record<string, string | undefined>;
+  if (method !== undefined) return `${method} ${host}${path?.split('?')[0]}`;
+  return name ?? `${call?.capability}.${call?.method}`;
 }
 
 class AnswerLost extends Error {}

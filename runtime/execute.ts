@@ -18,6 +18,7 @@ import type { PlanNode } from './graph/plan.ts';
 import { declaredKit } from './reuse.ts';
 import { type Json, resultsOf, type SandboxResult, type SandboxRun } from './sandbox/sandbox.ts';
 import type { Begun, Item, Paused, RunPlan, StepHost, StrandHold } from './strand.ts';
+import { createTrial } from './trial.ts';
 import { NO_TURNS, turnsOf } from './turns.ts';
 import { waitFor } from './waits.ts';
 
@@ -164,16 +165,38 @@ export class Execution {
     const foreign = this.#of.run.plugins.get(manifest.id);
     const rights = foreign && (await this.#of.host.plugins.hold(workspaceId, foreign, () => abort.abort()));
     if (rights && 'code' in rights) return { ok: false, error: rights };
+    const step = stepKey(this.#of.node.id, item.path);
+    const items = together?.length ?? 1;
+    const trial = rights?.isDev
+      ? createTrial({
+          ...{
+            plugin: foreign!.plugin,
+            runId: run.id,
+            type: manifest.id,
+            step,
+            entry,
+            attempt: strand.attempts,
+            items,
+          },
+        })
+      : null;
     const answerFor = async (call: Call) => {
       if (!rights) return broker.answer(call);
-      const entered = rights.enter(call, lengthOf(call.args));
+      const sent = lengthOf(call.args);
+      const asked = trial?.asked(call, sent);
+      let entered: { done(receivedBytes: number): void } | undefined;
       let received = 0;
       try {
+        entered = rights.enter(call, sent);
         const reply = await broker.answer(call);
         received = lengthOf(reply);
+        asked?.({ reply, bytes: received });
         return reply;
+      } catch (error) {
+        asked?.({ error });
+        throw error;
       } finally {
-        entered.done(received);
+        entered?.done(received);
       }
     };
     const result = await this.#of.host.sandbox.run({
@@ -205,12 +228,23 @@ export class Execution {
       onEvent: (event) => {
         if (event.kind === 'progress') progress(event.fraction, event.note);
         else if (event.kind === 'fact') facts.set(event.name, event.value);
-        else this.#of.say(item.path, event.line);
+        else {
+          trial?.log(event.line);
+          this.#of.say(item.path, event.line);
+        }
       },
+      ...(trial && { onUsage: trial.used }),
       signal,
     });
     rights?.release();
-    return rights?.ended ? { ok: false, error: rights.ended } : result;
+    const ended: SandboxResult = rights?.ended ? { ok: false, error: rights.ended } : result;
+    if (trial) {
+      for (const { said } of together ? (resultsOf(result) ?? []) : []) {
+        for (const event of said) if (event.kind === 'log') trial.log(event.line);
+      }
+      this.#of.host.plugins.keepTrial(workspaceId, foreign!, trial.over(ended));
+    }
+    return ended;
   }
 
   /** Which realm it runs in: one for the run, but a node that keeps nothing shares one with the brand's other runs. */

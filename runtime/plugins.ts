@@ -9,6 +9,7 @@
  */
 import type { Database } from '../db/connect.ts';
 import { addPluginUse, grantsOf, type PluginUse, packageFile, pinnedTypes, typesInUse } from '../db/plugins.ts';
+import { keepTrial, type Trial } from '../db/trials.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { type ErrorJson, ManifestJson, PackedPlugin } from '../nodes/contract.ts';
 import type { Call } from './broker.ts';
@@ -17,15 +18,18 @@ import { type Catalogue, installedTypes, type Plugin } from './catalogue.ts';
 import { rightFor } from './graph/rights.ts';
 import type { InstalledTypes } from './graph/triggers.ts';
 import { pinnedOtherwise, withPlugins } from './graph/types.ts';
+import { isStack, mappedStack } from './trial.ts';
 
-/** A node type of a plugin; `plugin` is the plugin's name. */
-export type ForeignPlugin = Plugin & { plugin: string };
+/** A node type of a plugin; `plugin` is the plugin's name, `packed` where in which package it lies. */
+export type ForeignPlugin = Plugin & { plugin: string; packed: { digest: string; place: number } };
 /** One execution under a plugin's rights. */
 export type Held = {
   /** Throws where the plugin may not; else the call runs under its right until `done`. */
   enter(call: Call, sentBytes: number): { done(receivedBytes: number): void };
   /** Why it was ended, once it was. */
   readonly ended: ErrorJson | null;
+  /** Whether its author is at work on it: what it does is kept for them. */
+  readonly isDev: boolean;
   release(): void;
 };
 export type Plugins = {
@@ -36,6 +40,8 @@ export type Plugins = {
   ): Promise<ReadonlyMap<string, ForeignPlugin>>;
   /** Begins an execution under a plugin's rights of now; `end` is called when one that it uses is taken back. */
   hold(workspaceId: string, plugin: ForeignPlugin, end: () => void): Promise<Held | ErrorJson>;
+  /** Keeps what an execution of one in the making did, with its stacks as its author wrote them. Does not wait for it. */
+  keepTrial(workspaceId: string, plugin: ForeignPlugin, row: Trial): void;
   stop(): Promise<void>;
 };
 
@@ -43,7 +49,7 @@ const FRESH_MS = 1_000;
 const USE_MS = 5_000;
 const MOST_KNOWN = 200;
 
-type Rights = { state: 'on' | 'removed'; rights: ReadonlySet<string>; readAt: number };
+type Rights = { state: 'on' | 'removed'; isDev: boolean; rights: ReadonlySet<string>; readAt: number };
 type Execution = {
   workspaceId: string;
   plugin: string;
@@ -79,6 +85,7 @@ export function createPlugins(options: {
   const rights = new Map<string, Rights>();
   const reading = new Map<string, Promise<Rights>>();
   const running = new Set<Execution>();
+  const writing = new Set<Promise<void>>();
   const used = new Map<string, PluginUse & { workspaceId: string }>();
   const inside = <T>(workspaceId: string, work: (tx: WorkspaceTx) => Promise<T>) =>
     inWorkspace(options.db, workspaceId, work);
@@ -97,6 +104,7 @@ export function createPlugins(options: {
           code: node.run,
           behaviourDigest: row.behaviour,
           plugin: row.plugin,
+          packed: { digest: row.digest, place: row.place },
         });
         if (loaded.size > MOST_KNOWN) loaded.delete(loaded.keys().next().value!);
       }
@@ -110,6 +118,7 @@ export function createPlugins(options: {
       const isThere = row !== undefined && row.state !== 'removed';
       rights.set(place(workspaceId, name), {
         state: isThere ? 'on' : 'removed',
+        isDev: row?.isDev ?? false,
         rights: new Set(isThere ? row.rights : []),
         readAt: performance.now(),
       });
@@ -159,6 +168,32 @@ export function createPlugins(options: {
     used.clear();
     for (const [workspaceId, uses] of byWorkspace) await inside(workspaceId, (tx) => addPluginUse(tx, uses));
   }
+
+  /** Null where it was packed without one. */
+  const mapOf = (workspaceId: string, { packed }: ForeignPlugin) =>
+    inside(workspaceId, async (tx) => {
+      const file = PackedPlugin.safeParse(JSON.parse((await packageFile(tx, packed.digest)) ?? 'null'));
+      return (file.success && file.data.nodes[packed.place]?.map) || null;
+    });
+
+  async function writeTrial(workspaceId: string, plugin: ForeignPlugin, row: Trial): Promise<void> {
+    const leads = row.said.some((entry) => entry.kind === 'log' && isStack(entry.line));
+    const map = leads ? await mapOf(workspaceId, plugin) : null;
+    const said = row.said.map((entry) =>
+      map !== null && entry.kind === 'log' && isStack(entry.line)
+        ? { ...entry, line: readable(entry.line, map) }
+        : entry,
+    );
+    await inside(workspaceId, (tx) => keepTrial(tx, { ...row, said }));
+  }
+
+  const readable = (line: string, map: string) => {
+    try {
+      return mappedStack(line, map);
+    } catch {
+      return line; // the map is the author's own
+    }
+  };
 
   const say = (what: string) => (error: unknown) => options.log(what, { err: error });
   let looking: Promise<void> = Promise.resolve();
@@ -228,14 +263,23 @@ export function createPlugins(options: {
         get ended() {
           return ended;
         },
+        isDev: now.isDev,
         release: () => void running.delete(execution),
       };
+    },
+
+    keepTrial(workspaceId, plugin, row) {
+      const written = writeTrial(workspaceId, plugin, row)
+        .catch(say('What a plugin in the making did was not kept.'))
+        .finally(() => writing.delete(written));
+      writing.add(written);
     },
 
     async stop() {
       clearInterval(timer);
       clearInterval(useTimer);
       await looking;
+      await Promise.all(writing);
       await writeUses().catch(() => {}); // figures only
     },
   };

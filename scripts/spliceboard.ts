@@ -4,7 +4,7 @@
  *   run <pipeline name|file.json> [--input name=value|@file] [--set Node.field=value] [--brand NAME]
  *                                 [--version draft|latest|N] [--dry-run] [--wait] [--json] [--out DIR]
  *   pipelines | runs [--pipeline NAME] | import FILE | export NAME [--out FILE]
- *   node new|test|pack|dev|install|upgrade|deprecate|remove|list …      (scripts/node/main.ts)
+ *   node new|test|pack|dev|record|install|upgrade|deprecate|remove|list …      (scripts/node/main.ts)
  *   doctor | speech [install ENGINE] | token | backup FILE | restore FILE
  *
  * Everywhere: --data DIR, --url ADDRESS, --token TOKEN, --workspace NAME, --json. Progress goes to standard error, results
@@ -58,6 +58,7 @@ const USAGE = `npm run spliceboard -- <verb> [options]
   node new NAME              the folder of a new plugin
   node test|pack|dev [FOLDER]
                              try it in the real isolate; make its one file; work on it with the canvas open
+  node record [FOLDER]       keep what its nodes were answered, without secrets, for its tests
   node install|upgrade FILE|FOLDER [--yes]
   node deprecate NAME [WHY] | node remove NAME | node list
   doctor                     what is missing here, and what that costs

@@ -31,6 +31,7 @@ import {
   typesOfPackage,
   usePackage,
 } from '../db/plugins.ts';
+import { listTrials } from '../db/trials.ts';
 import { inWorkspace, type WorkspaceTx } from '../db/workspace.ts';
 import { ManifestJson, PackedPlugin } from '../nodes/contract.ts';
 import { type Operation, OperationRefused } from '../runtime/graph/operations.ts';
@@ -121,6 +122,41 @@ const PackageView = z.object({
   ),
 });
 
+const TrialView = z.object({
+  id: z.number(),
+  runId: z.uuid(),
+  pipelineId: z.uuid(),
+  run: z.number(),
+  type: z.string(),
+  step: z.string(),
+  entry: z.string(),
+  attempt: z.number(),
+  items: z.number(),
+  beganAt: z.string(),
+  ms: z.number(),
+  cpuMs: z.number().nullable(),
+  heapBytes: z.number().nullable(),
+  error: ProblemView.nullable(),
+  said: z.array(
+    z.discriminatedUnion('kind', [
+      z.object({ at: z.number(), kind: z.literal('log'), line: z.string() }),
+      z.object({
+        at: z.number(),
+        kind: z.literal('call'),
+        what: z.string(),
+        ms: z.number(),
+        sentBytes: z.number(),
+        receivedBytes: z.number(),
+        status: z.number().nullable(),
+        code: z.string().nullable(),
+        request: z.json().optional(),
+        reply: z.json().optional(),
+      }),
+    ]),
+  ),
+});
+export type TrialView = z.infer<typeof TrialView>;
+
 const Use = z.object({ pipelineId: z.string(), name: z.string(), inDraft: z.boolean(), inPublished: z.boolean() });
 
 export const plugins = router({
@@ -183,6 +219,21 @@ export const plugins = router({
           uses: await usesOf(tx, manifests),
         };
       }),
+    ),
+
+  /** What one in the making did, execution by execution, the oldest first: those after `after`, or the newest. */
+  trials: memberProcedure('editor')
+    .input(z.object({ name: Name, after: z.int().min(0).nullable(), limit: z.int().min(1).max(50).default(20) }))
+    .output(z.array(TrialView))
+    .query(({ ctx, input: { name, after, limit } }) =>
+      ctx.inWorkspace(async (tx) =>
+        (await listTrials(tx, { plugin: name, after, limit })).map((row) => ({
+          ...row,
+          beganAt: row.beganAt.toISOString(),
+          error: row.error === null ? null : ProblemView.parse(row.error),
+          said: row.said as TrialView['said'],
+        })),
+      ),
     ),
 
   /** What was sent: whether it was checked, what is in it, and what it would be allowed. */

@@ -98,6 +98,7 @@ export function openSteps(options: StepOptions) {
     plugins: {
       pinned: async () => new Map(),
       hold: () => Promise.reject(new Error('These are built-in nodes.')),
+      keepTrial: () => {},
       stop: async () => {},
     },
     capabilities: new Map((options.capabilities ?? []).map((each) => [each.name, each])),

@@ -1,11 +1,13 @@
 -- Plugins that a workspace has put in: what was packed, which node types are in it, and what each may do.
 --
 --   plugin_package  one packed file, never changed: checking → ready | refused. What runs is read from here
---   plugin_type     a node type in a ready package; `behaviour` (sha-256 of its script) is what versions and runs are pinned to
+--   plugin_type     a node type in a ready package; `behaviour` (sha-256 of its manifest and script) is what versions and runs are
+--                   pinned to
 --   plugin          which package of a name is in use now; `previous` is what an upgrade can go back to. `revision` moves
 --                   with each change of what it may do, so that workers notice
 --   plugin_grant    one right (runtime/graph/rights.ts) that a person allowed, until it is taken back
 --   plugin_use      what a plugin did, by right and day
+--   plugin_trial    what one in the making did, execution by execution
 
 create table plugin_package (
   workspace_id uuid not null default app_workspace_id() references workspace (id) on delete cascade,
@@ -82,6 +84,31 @@ create table plugin_use (
   foreign key (workspace_id, plugin) references plugin (workspace_id, name) on delete cascade
 );
 
+create table plugin_trial (
+  workspace_id uuid not null default app_workspace_id(),
+  id bigint generated always as identity,
+  plugin text not null,
+  run_id uuid not null,
+  type text not null,
+  step text not null,
+  entry text not null,
+  attempt int not null,
+  items int not null,
+  began_at timestamptz not null,
+  ms float8 not null,
+  cpu_ms float8,
+  heap_bytes bigint,
+  -- json, not jsonb: a node may write characters that jsonb does not hold
+  error json,
+  -- [{ at, kind: 'log', line } | { at, kind: 'call', what, ms, sentBytes, receivedBytes, status, code, request, reply }]
+  said json not null,
+  primary key (workspace_id, id),
+  foreign key (workspace_id, plugin) references plugin (workspace_id, name) on delete cascade,
+  foreign key (workspace_id, run_id) references run (workspace_id, id) on delete cascade
+);
+create index plugin_trial_newest on plugin_trial (workspace_id, plugin, id);
+create index plugin_trial_run on plugin_trial (workspace_id, run_id);
+
 -- Where plugins are fetched from by name; its token is sealed.
 create table plugin_registry (
   workspace_id uuid primary key default app_workspace_id() references workspace (id) on delete cascade,
@@ -113,7 +140,7 @@ do $$
 declare
   t text;
 begin
-  foreach t in array array['plugin_package', 'plugin_type', 'plugin', 'plugin_grant', 'plugin_use', 'plugin_carry', 'plugin_registry'] loop
+  foreach t in array array['plugin_package', 'plugin_type', 'plugin', 'plugin_grant', 'plugin_use', 'plugin_trial', 'plugin_carry', 'plugin_registry'] loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);
     execute format('create policy %I on %I using (workspace_id = (select app_workspace_id()))

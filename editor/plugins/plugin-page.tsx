@@ -19,6 +19,7 @@ import { toast } from '../ui/toast.tsx';
 import { InstallDialog } from './install-dialog.tsx';
 import { StateBadge } from './plugins-page.tsx';
 import { Rights } from './rights.tsx';
+import { Trials } from './trials.tsx';
 
 type Found = Outputs['plugins']['get'];
 type Right = Found['rights'][number];
@@ -167,6 +168,14 @@ function Whole({ workspaceId, found }: { workspaceId: string; found: Found }) {
           </div>
         )}
       </Part>
+      {plugin.isDev && isThere && (
+        <Part
+          title="What it did lately"
+          lead="While it is in development, each execution is kept with what it said, asked for and took. Secrets are taken out."
+        >
+          <Trials workspaceId={workspaceId} name={plugin.name} />
+        </Part>
+      )}
       <Part
         title="Where it is used"
         lead="Drafts go by the version in use; what is published keeps the one it was published with."

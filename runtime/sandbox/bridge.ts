@@ -20,6 +20,7 @@
  *                  $event   GuestEvent, as the guest wrote it
  *                  $result  GuestResult, as the guest wrote it
  *                  $verdict Verdict, written by the child about a run it had to end
+ *                  $usage   Usage, written by the child before the result of a run that asked for it
  *                  $doomed  an isolate does not stop: kill this process (plain text)
  *                  $pong
  *
@@ -46,6 +47,7 @@ export const FRAME = {
   verdict: 20,
   doomed: 21,
   pong: 22,
+  usage: 23,
 } as const;
 type FrameKind = (typeof FRAME)[keyof typeof FRAME];
 export type Frame = { kind: number; run: number; call: number; text: string };
@@ -155,6 +157,8 @@ export type RunHeader = {
   isKept: boolean;
   cpuMs: number;
   memoryMb: number;
+  /** Usage is told before the result. */
+  isMeasured?: boolean;
 };
 
 /** What the guest's prelude receives. */
@@ -209,6 +213,10 @@ export const GuestResults = z.array(
 /** `lost`: the isolate went with the run, through its own fault or a neighbour's. */
 export const Verdict = z.strictObject({ error: ErrorJson, lost: z.enum(['own', 'neighbour']).nullable() });
 export type Verdict = z.infer<typeof Verdict>;
+
+/** CPU time of the run, and bytes that lie in the heap of its isolate as it ends: what other runs left is among them. */
+export const Usage = z.strictObject({ cpuMs: z.number().min(0), heapBytes: z.number().min(0).nullable() });
+export type Usage = z.infer<typeof Usage>;
 
 /** Parses what a guest wrote, without own `__proto__` keys: they would reach whatever merges or assigns the value. */
 export function parseGuestJson(text: string): Json {

@@ -63,6 +63,9 @@ type Run = {
   messages: number;
   length: number;
   isOver: boolean;
+  isMeasured: boolean;
+  /** Of a measured run: kept until what it used is charged. */
+  result: string | null;
 };
 
 const addon: { exports: { ivm?: typeof IsolatedVm } } = { exports: {} };
@@ -123,11 +126,31 @@ function over(run: Run): void {
 
 function verdict(run: Run, error: ErrorJson, lost: 'own' | 'neighbour' | null): void {
   if (run.isOver) return;
+  if (run.isMeasured) tellUsage(run);
   say(frame(FRAME.verdict, run.id, 0, JSON.stringify({ error, lost })));
   if (run.room) {
     run.room.isDirty = true;
     if (!run.guest.isLost) run.room.ask.applyIgnored(undefined, ['close', run.id]);
   }
+  over(run);
+}
+
+function tellUsage({ id, guest, usedMs }: Run): void {
+  let heapBytes: number | null = null;
+  try {
+    const heap = guest.isLost ? null : guest.isolate.getHeapStatisticsSync();
+    if (heap) heapBytes = heap.used_heap_size + heap.externally_allocated_size;
+  } catch {
+    // disposed meanwhile
+  }
+  say(frame(FRAME.usage, id, 0, JSON.stringify({ cpuMs: Math.max(0, usedMs), heapBytes })));
+}
+
+/** Tells the result of a measured run, once nothing of it is in the isolate any more. */
+function tellResult(run: Run): void {
+  if (run.result === null || run.isOver || run.inside > 0) return;
+  tellUsage(run);
+  say(frame(FRAME.result, run.id, 0, run.result));
   over(run);
 }
 
@@ -333,7 +356,7 @@ const MESSAGE = /^([cer])(\d{1,10})(?:\.(\d{1,10}))?:/;
 /** The only function a guest can call. Everything it says is about the one run in its room, or is not heard. */
 function hear(room: Room, text: unknown): void {
   const { run } = room;
-  if (!run || typeof text !== 'string') return;
+  if (!run || run.result !== null || typeof text !== 'string') return;
   const head = MESSAGE.exec(text.slice(0, 24));
   if (!head || Number(head[2]) !== run.id) return;
   run.messages += 1;
@@ -350,14 +373,16 @@ function hear(room: Room, text: unknown): void {
     run.open.add(call);
     say(frame(FRAME.call, run.id, call, body));
   } else if (head[1] === 'e') say(frame(FRAME.event, run.id, 0, body));
+  else if (run.isMeasured) run.result = body;
   else {
     say(frame(FRAME.result, run.id, 0, body));
     over(run);
   }
 }
 
-/** Nothing runs, nothing is awaited from the host, no result: it would wait for ever. */
+/** After each way into the isolate. Nothing runs, nothing is awaited from the host, no result: it would wait for ever. */
 function checkStuck(run: Run): void {
+  tellResult(run);
   if (run.isOver || run.inside > 0 || run.open.size > 0) return;
   const message = 'The node waits for something that can never happen.';
   verdict(run, problem('NODE_STUCK', message, 'A promise in it is never settled.'), null);
@@ -378,6 +403,8 @@ async function startRun(id: number, header: RunHeader, text: string): Promise<vo
     messages: 0,
     length: 0,
     isOver: false,
+    isMeasured: header.isMeasured ?? false,
+    result: null,
   };
   runs.set(id, run);
   guest.runs.add(run);

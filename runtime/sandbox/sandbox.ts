@@ -54,11 +54,12 @@ import {
   parseGuestJson,
   type RunHeader,
   speaker,
+  Usage,
   Verdict,
 } from './bridge.ts';
 import { type ConfinedProcess, childrenOf, confinement, type Layer, spawnConfined, usageOf } from './spawn.ts';
 
-export type { Entry, GuestItem, Json } from './bridge.ts';
+export type { Entry, GuestItem, Json, Usage } from './bridge.ts';
 
 export type GuestCallRequest = { capability: string; method: string; args: Json };
 export type SandboxEvent =
@@ -83,6 +84,8 @@ export type SandboxRun = {
   /** `signal` is aborted as soon as the run is over, however it ended. */
   onCall: (call: GuestCallRequest, signal: AbortSignal) => Promise<unknown>;
   onEvent?: (event: SandboxEvent) => void;
+  /** Told once before the result, where the run ends in a child that is well. */
+  onUsage?: (usage: Usage) => void;
   signal?: AbortSignal;
 };
 
@@ -488,6 +491,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     try {
       if (kind === FRAME.call) void answer(child, pending, call, text);
       else if (kind === FRAME.event) pending.request.onEvent?.(GuestEvent.parse(JSON.parse(text)));
+      else if (kind === FRAME.usage) pending.request.onUsage?.(Usage.parse(JSON.parse(text)));
       else if (kind === FRAME.result) {
         const result = GuestResult.parse(parseGuestJson(text));
         if (result.ok) finish(child, pending, { ok: true, value: (result.value ?? null) as Json });
@@ -587,6 +591,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         isKept: request.isKept === true,
         cpuMs: limits.cpuMs,
         memoryMb: Math.max(8, limits.memoryMb),
+        ...(request.onUsage ? { isMeasured: true } : {}),
       };
       child.say(frame(FRAME.run, id, 0, `${JSON.stringify(header)}\n${text}`));
       pending.timers.push(setTimeout(() => cancel(child, pending, 'time'), limits.wallMs));

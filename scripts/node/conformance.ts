@@ -18,6 +18,7 @@ import { digestOf } from '../../runtime/bundle.ts';
 import { resolveConfig } from '../../runtime/graph/config.ts';
 import { rightFor } from '../../runtime/graph/rights.ts';
 import type { Entry, Json, Sandbox, SandboxResult } from '../../runtime/sandbox/sandbox.ts';
+import { isStack, mappedStack } from '../../runtime/trial.ts';
 
 export type Check = { name: string; state: 'passed' | 'failed' | 'not asked'; why?: string };
 type Call = { capability: string; method: string; args: unknown };
@@ -30,7 +31,7 @@ type Example = {
   lookups?: { name: string; request?: HttpRequest; replies: unknown[]; gives: 'confirmed' | 'absent' | 'unknown' }[];
   migrates?: { from: { type: string; version: string }; config: Record<string, unknown> }[];
 };
-type Ran = { result: SandboxResult; calls: Call[]; unused: unknown[] };
+type Ran = { result: SandboxResult; calls: Call[]; unused: unknown[]; at: string };
 type How = {
   entry?: Entry;
   inputs?: unknown;
@@ -56,7 +57,8 @@ const BRAND: Json = {
 const ENDS_MS = 2_000;
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
-export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: string) {
+/** `map`: of the script, so that what it threw is told with its place in the source. */
+export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: string, map?: string) {
   const plugin = { digest: digestOf(code), code };
   const example = manifest.example as unknown as Example;
   const { config } = resolveConfig(manifest.config, example.config ?? {});
@@ -65,6 +67,7 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
   async function ran(how: How = {}): Promise<Ran> {
     const replies = [...(how.replies ?? example.replies ?? [])];
     const calls: Call[] = [];
+    let at = '';
     const result = await sandbox.run({
       workspaceId: 'conformance',
       contextKey: how.contextKey ?? `run ${++runs}`,
@@ -84,6 +87,10 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
         memoryMb: manifest.limits?.memoryMb ?? 128,
       },
       ...(how.signal ? { signal: how.signal } : {}),
+      onEvent: (event) => {
+        if (map !== undefined && event.kind === 'log' && isStack(event.line))
+          at = placeIn(mappedStack(event.line, map));
+      },
       onCall: async (call) => {
         calls.push(call);
         if (how.hangs) return new Promise(() => {});
@@ -94,7 +101,7 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
         return isHttp ? { status: 200, headers: {}, body: null, ...(reply as object) } : reply;
       },
     });
-    return { result, calls, unused: replies };
+    return { result, calls, unused: replies, at };
   }
 
   /** Null: it does what it says. */
@@ -110,8 +117,8 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
 
   const checks: Record<string, () => Promise<string | null | undefined>> = {
     async example() {
-      const { result, calls, unused } = await ran();
-      if (!result.ok) return `It ended with ${said(result)}`;
+      const { result, calls, unused, at } = await ran();
+      if (!result.ok) return `It ended with ${said(result)}${at}`;
       const wrong = outputsWrong(result.value);
       if (wrong) return wrong;
       if (unused.length > 0) return `It asked ${calls.length} times; the example has ${unused.length} replies more.`;
@@ -161,7 +168,7 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
     async 'odd inputs'() {
       if (manifest.shape === 'trigger') return undefined;
       for (const { what, inputs } of oddInputs(manifest, example.inputs)) {
-        const { result } = await ran({ inputs });
+        const { result, at } = await ran({ inputs });
         const wrong = result.ok ? outputsWrong(result.value) : null;
         if (wrong) return `Given ${what}: ${wrong}`;
         if (
@@ -169,7 +176,7 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
           /^(NODE_THREW|NODE_STUCK|SANDBOX_)/.test(result.error.code) &&
           !/has no reply/.test(result.error.message)
         ) {
-          return `Given ${what}, it ended with ${said(result)} Throw a NodeError that says what to do.`;
+          return `Given ${what}, it ended with ${said(result)}${at} Throw a NodeError that says what to do.`;
         }
       }
       return null;
@@ -232,6 +239,12 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
     },
   };
 }
+
+/** The first place of a stack in the author's own files: ` at src/shorten.ts:12:5.` */
+const placeIn = (stack: string): string => {
+  const place = /\(?((?!node_modules\/)[\w@./-]+:\d+:\d+)\)?/.exec(stack.replace(/.*\(?node_modules\/.*/g, ''))?.[1];
+  return place === undefined ? '' : `, at ${place}.`;
+};
 
 const isWrite = ({ capability, args }: Call) =>
   capability === 'effect' || (capability === 'http' && !['GET', 'HEAD'].includes((args as HttpRequest).method));

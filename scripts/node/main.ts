@@ -4,7 +4,8 @@
  *   new NAME                  the folder of a new plugin
  *   test [FOLDER]             its tests, and how it does in the real isolate
  *   pack [FOLDER] [--out F]   the one file to share
- *   dev [FOLDER]              packed again on each save, and in use at once
+ *   dev [FOLDER]              packed again on each save, and in use at once; says what its nodes do
+ *   record [FOLDER]           keeps what its nodes were answered, without secrets, as fixtures for tests
  *   install FILE|FOLDER|NAME[@VERSION]   into the workspace, after saying what it may do; --yes allows it all; a name is
  *                             fetched from the workspace's registry
  *   upgrade FILE|FOLDER|NAME[@VERSION]   the same, of one that is there
@@ -23,6 +24,7 @@ import { develop } from './dev.ts';
 import { newNode } from './new.ts';
 import { packFolder } from './pack.ts';
 import { testFolder } from './test.ts';
+import { record } from './trials.ts';
 
 export type NodeOptions = Where & { yes: boolean; out?: string | undefined; json: boolean };
 export type Checked = Awaited<ReturnType<Client['api']['plugins']['look']['query']>>;
@@ -52,6 +54,8 @@ async function act(verb: string | undefined, rest: string[], options: NodeOption
       return testFolder(here(first ?? '.'), (line) => console.log(line));
     case 'dev':
       return develop(await connect(options), here(first ?? '.'), { allow: (checked) => asked(checked, options), say });
+    case 'record':
+      return keepRecords(await connect(options), here(first ?? '.'));
     case 'install':
     case 'upgrade':
       return install(await connect(options), named(first), verb, options);
@@ -64,7 +68,7 @@ async function act(verb: string | undefined, rest: string[], options: NodeOption
     default:
       throw new CommandError(
         verb === undefined ? 'Which verb of node?' : `There is no verb node ${verb}.`,
-        'There are new, test, pack, dev, install, upgrade, deprecate, remove and list.',
+        'There are new, test, pack, dev, record, install, upgrade, deprecate, remove and list.',
       );
   }
 }
@@ -100,6 +104,12 @@ async function pack(folder: string, options: NodeOptions): Promise<number> {
 const fileName = (name: string) => name.replace(/^@/, '').replace('/', '-');
 
 // ---------------------------------------------------------------- with a Spliceboard
+
+async function keepRecords(client: Client, folder: string): Promise<number> {
+  const { name } = await packFolder(folder);
+  for (const file of await record(client, folder, name)) say(`${file} holds what it was answered last.`);
+  return 0;
+}
 
 /** Sends a packed file and waits for what a worker says of it. */
 export async function sendPacked(client: Client, text: string, from: 'file' | 'folder'): Promise<Checked> {

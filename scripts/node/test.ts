@@ -33,7 +33,7 @@ async function eachNode(sandbox: Sandbox, packed: PackedPlugin, print: (line: st
     try {
       const manifest = checkForeignManifest(await evaluateManifest(sandbox, node.manifest));
       print(`${manifest.id} ${manifest.version}, in the isolate`);
-      for (const { name, state, why } of await conformance(sandbox, manifest, node.run).check()) {
+      for (const { name, state, why } of await conformance(sandbox, manifest, node.run, node.map).check()) {
         print(`  ${MARKS[state]} ${name}${why ? `: ${why}` : ''}`);
         if (state === 'failed') isGood = false;
       }

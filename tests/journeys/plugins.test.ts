@@ -2,13 +2,14 @@
  * A plugin by hand: an empty page, a file that is refused with its line, one that asks and is allowed less, its node on the
  * canvas, a right taken back, an upgrade that shows only what is new, and a removal that leaves the drawing as it was.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { REGISTRY_ORIGIN, type RegistryEmulator, startRegistry } from '../../emulators/registry.ts';
 import type { ManifestJson } from '../../nodes/contract.ts';
 import { type Client, connect } from '../../scripts/client.ts';
+import { follow, type RecordedCall, record } from '../../scripts/node/trials.ts';
 import { manifest, packed } from '../plugins/packed.ts';
 import { openBrowser, type TestBrowser } from '../support/browser.ts';
 import { type Product, startProduct } from '../support/product.ts';
@@ -41,7 +42,8 @@ afterAll(async () => {
   await registry?.close();
 });
 
-async function picture(name: string): Promise<void> {
+/** `of`: what has to be seen on it. */
+async function picture(name: string, of?: Locator): Promise<void> {
   const folder = process.env.SPLICEBOARD_PICTURES;
   if (!folder) return;
   for (const [width, height] of [
@@ -49,6 +51,7 @@ async function picture(name: string): Promise<void> {
     [390, 844],
   ] as const) {
     await page.setViewportSize({ width, height });
+    await of?.evaluate((element) => element.scrollIntoView({ block: 'end' }));
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
       await page.screenshot({ path: path.join(folder, `${name}-${width}-${colorScheme}.png`) });
@@ -243,6 +246,73 @@ test('an upgrade shows only what is new, and can be gone back from; removed, its
     .waitFor(SOON);
   await picture('plugin-gone');
   expect(browser.errors()).toEqual([]);
+});
+
+test('in the making: what it does is said on the command line and on its page, and kept as a fixture', async () => {
+  const { workspaceId } = client;
+  const host = new URL(REGISTRY_ORIGIN).host;
+  const of = manifest('looker.ask', {
+    title: 'Look a package up',
+    effect: 'reads-external',
+    inputs: { text: { type: 'text', list: false, optional: true, title: null, help: null } },
+    capabilities: { http: [{ method: 'GET', host, path: '/{name}', why: 'to look a package up' }] },
+    config: { type: 'object', properties: { breaks: { type: 'boolean', title: 'Breaks', default: false } } },
+  });
+  const run = `{ run: async (ctx) => {
+    ctx.log('Looks for slogans.');
+    const { status } = await ctx.http({ method: 'GET', host: '${host}', path: '/slogans', headers: { authorization: 'Bearer abcdefgh12345678' } });
+    if (ctx.config.breaks) throw new TypeError('It has no words.');
+    return { text: String(status) };
+  } }`;
+  const digest = await client.sendPlugin(packed('looker', '1.0.0', [{ manifest: of, entries: run }]), 'folder');
+  await expect
+    .poll(async () => (await client.api.plugins.look.query({ workspaceId, digest })).state, SOON)
+    .toBe('ready');
+  const { rights } = await client.api.plugins.look.query({ workspaceId, digest });
+  await client.api.plugins.install.mutate({ workspaceId, digest, rights: rights.map(({ id }) => id), isDev: true });
+  await page.goto(`${product.url}/w/${workspaceId}/plugins/looker`);
+  await page.getByText('Nothing ran yet').waitFor(SOON);
+
+  const over = new AbortController();
+  const lines: string[] = [];
+  const following = follow(client, 'looker', (line) => lines.push(line), over.signal);
+  const brandId = (await client.api.brands.list.query({ workspaceId }))[0]!.id;
+  for (const breaks of [false, true]) {
+    const node = { id: 'it', type: 'looker.ask', version: '1.0.0', name: 'Look', position: { x: 0, y: 0 } };
+    const graph = { format: 1 as const, edges: [], inputs: [], sections: [], notes: [] };
+    const whole = { ...graph, nodes: [{ ...node, config: { breaks } }] };
+    const { id } = await client.api.pipelines.create.mutate({ workspaceId, name: `Look ${breaks}`, graph: whole });
+    await client.api.runs.start.mutate({ workspaceId, pipelineId: id, brandId, version: 'draft' });
+    await expect
+      .poll(
+        async () => (await client.api.plugins.trials.query({ workspaceId, name: 'looker', after: null })).length,
+        SOON,
+      )
+      .toBe(breaks ? 2 : 1);
+  }
+  await expect.poll(() => lines.join('\n'), SOON).toContain('NODE_THREW: TypeError: It has no words.');
+  over.abort();
+  await following;
+  expect(lines.slice(0, 3)).toEqual([
+    expect.stringMatching(/^✓ .*looker\.ask · run \d+, it · .* CPU · .* heap · .* out, .* in$/),
+    '    Looks for slogans.',
+    expect.stringMatching(/^ {4}→ GET npm\.example\.com\/slogans {2}\d{3} · /),
+  ]);
+
+  const shown = page.getByRole('list', { name: 'Executions' });
+  await shown.getByText('NODE_THREW').waitFor(SOON);
+  expect(await shown.getByRole('listitem').count()).toBeGreaterThanOrEqual(2);
+  await shown.getByText('NODE_THREW').click();
+  await shown.getByText('GET npm.example.com/slogans').first().waitFor(SOON);
+  await picture('plugin-trials', shown);
+
+  const folder = path.join(product.data, 'looker');
+  expect(await record(client, folder, 'looker')).toEqual(['fixtures/ask.json']);
+  const kept = JSON.parse(readFileSync(path.join(folder, 'fixtures/ask.json'), 'utf8')) as RecordedCall[];
+  expect(kept).toMatchObject([
+    { request: { path: '/slogans', headers: { authorization: '[redacted]' } }, reply: { status: expect.any(Number) } },
+  ]);
+  await expect(record(client, folder, 'headlines')).rejects.toThrow(/nothing yet/);
 });
 
 test('by its name: what is not there is said, what is there is looked at and asked about', async () => {

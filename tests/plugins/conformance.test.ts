@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ManifestJson } from '../../nodes/contract.ts';
 import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
@@ -128,4 +129,20 @@ test.each<[string, string, Partial<ManifestJson>, string, RegExp]>([
   const found = await failures(more, entries);
   expect(Object.keys(found), JSON.stringify(found)).toContain(name);
   expect(found[name]!.why).toMatch(why);
+});
+
+test('what a node throws is told with its place in the TypeScript', async () => {
+  const contents = `const length = (text: string | null) => text!.length;\nexport const run = () => ({\n  text: String(length(null)),\n});`;
+  const { outputFiles } = await build({
+    ...{ stdin: { contents, loader: 'ts', sourcefile: 'src/measure.ts' }, bundle: true, minify: true, format: 'iife' },
+    ...{ globalName: 'plugin', sourcemap: 'external', outfile: 'run.js', write: false },
+  });
+  const [map, code] = ['.map', '.js'].map((end) => outputFiles.find((file) => file.path.endsWith(end))!.text);
+  const of = manifest('kit.node', { example: { config: {}, inputs: { text: 'a' }, outputs: { text: 'A' } } });
+  const [first] = await conformance(sandbox, of, code!, map!).check();
+  expect(first).toMatchObject({
+    name: 'example',
+    state: 'failed',
+    why: expect.stringMatching(/, at src\/measure\.ts:1:\d+\.$/),
+  });
 });

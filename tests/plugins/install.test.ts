@@ -5,6 +5,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REGISTRY_ORIGIN, type RegistryEmulator, startRegistry } from '../../emulators/registry.ts';
 import { httpCapability } from '../../runtime/capabilities/http.ts';
@@ -12,6 +13,7 @@ import { type Errands, startErrands } from '../../runtime/errands.ts';
 import { createFetcher, type Fetcher } from '../../runtime/fetch.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
+import type { Client } from '../../scripts/client.ts';
 import { CACHE, openScene, type Scene } from '../triggers/scene.ts';
 import { manifest, packed } from './packed.ts';
 
@@ -107,10 +109,10 @@ async function sent(file: string, token = admin): Promise<{ digest: string; look
   }
 }
 
-async function installed(file: string, rights?: string[]): Promise<string> {
+async function installed(file: string, rights?: string[], isDev = false): Promise<string> {
   const { digest, looked } = await sent(file);
   if (looked.state !== 'ready') throw new Error(JSON.stringify(looked.error));
-  await api('plugins.install', 'mutation', { digest, rights: rights ?? looked.rights.map(({ id }) => id) });
+  await api('plugins.install', 'mutation', { digest, rights: rights ?? looked.rights.map(({ id }) => id), isDev });
   return digest;
 }
 
@@ -257,6 +259,81 @@ describe('what it may do', () => {
     await scene.ended(runId);
     expect(await scene.step(runId, 'it')).toMatchObject({ state: 'failed', error: { code: 'GRANT_MISSING' } });
     expect(asked).toEqual([]);
+  });
+});
+
+describe('one in the making', () => {
+  type Trials = Awaited<ReturnType<Client['api']['plugins']['trials']['query']>>;
+  const trials = async (name: string, wanted: number): Promise<Trials> => {
+    for (const from = Date.now(); ; await sleep(50)) {
+      const found = await api<Trials>('plugins.trials', 'query', { name, after: null });
+      if (found.length >= wanted) return found;
+      if (Date.now() - from > 10_000) throw new Error(`Only ${found.length} trials are kept.`);
+    }
+  };
+  /** Its script as an author's bundler makes it: on one line, with a map. */
+  async function bundled(source: string): Promise<{ run: string; map: string }> {
+    const stdin = { contents: source, loader: 'ts' as const, sourcefile: 'src/ask.ts' };
+    const { outputFiles } = await build({
+      ...{ stdin, bundle: true, minify: true, format: 'iife', globalName: 'plugin', platform: 'neutral' },
+      ...{ sourcemap: 'external', outfile: 'run.js', write: false },
+    });
+    const [map, run] = ['.map', '.js'].map((end) => outputFiles.find(({ path }) => path.endsWith(end))!.text);
+    return { run: run!, map: map! };
+  }
+  const SOURCE = `type Answer = { word: string | null };
+export async function run(ctx: any, { text }: { text: string }) {
+  ctx.log('asks for ' + text);
+  const reply = await ctx.http({ method: 'GET', host: 'words.example.com', path: '/word', headers: { authorization: 'Bearer 0123456789abcdef' } });
+  const answer = reply.body as Answer;
+  if (String(text) === 'odd') return { text: (null as unknown as Answer).word };
+  return { text: answer.word + text };
+}`;
+
+  test('is told what each execution said, asked for and took; a stack leads into its TypeScript; nobody else is', async () => {
+    hold = null;
+    const of = manifest('trial.ask', {
+      effect: 'reads-external',
+      capabilities: WORDS,
+      inputs: { text: { type: 'text', list: false, optional: true, title: null, help: null } },
+    });
+    const file = async (version: string, odd: string) => {
+      const made = await bundled(SOURCE.replace('odd', odd));
+      return packed('trial', version, [{ manifest: { ...of, version }, entries: '', bundled: made }]);
+    };
+    await installed(await file('1.0.0', 'odd'), undefined, true);
+    const pipelineId = await drawn('trial.ask');
+    expect((await ran(pipelineId)).state).toBe('done');
+    const [good] = await trials('trial', 1);
+    expect(good).toMatchObject({
+      ...{ type: 'trial.ask', step: 'it@', entry: 'run', attempt: 1, items: 1, pipelineId, error: null },
+      said: [
+        { kind: 'log', line: expect.stringContaining('asks for') },
+        { kind: 'call', what: 'GET words.example.com/word', status: 200, reply: { body: { word: 'far' } } },
+      ],
+    });
+    expect(good!.cpuMs).toBeGreaterThan(0);
+    expect(good!.heapBytes).toBeGreaterThan(100_000);
+    expect(good!.ms).toBeGreaterThanOrEqual(good!.cpuMs!);
+    expect(JSON.stringify(good)).not.toContain('0123456789abcdef');
+
+    // the same with an input that breaks it
+    await installed(await file('1.0.1', 'undefined'), undefined, true);
+    const failed = await ran(await drawn('trial.ask'));
+    expect(failed.error).toMatchObject({ code: 'NODE_THREW' });
+    const [, bad] = await trials('trial', 2);
+    expect(bad!.error).toMatchObject({ code: 'NODE_THREW', message: expect.stringContaining('TypeError') });
+    const lines = bad!.said.flatMap((each) => (each.kind === 'log' ? each.line : []));
+    expect(lines.join('\n')).toMatch(/at .*src\/ask\.ts:6:\d+/);
+    expect(lines.join('\n')).not.toMatch(/plugin:1:|prelude/);
+    expect(await api<Trials>('plugins.trials', 'query', { name: 'trial', after: good!.id })).toEqual([bad]);
+
+    // put in for good, it is a plugin as others are
+    await installed(await file('1.0.2', 'odd'));
+    await sleep(1_100); // rights are read anew each second
+    expect(await ran(await drawn('trial.ask'))).toMatchObject({ state: 'done', error: null });
+    await sleep(300);
+    expect(await trials('trial', 2)).toHaveLength(2);
   });
 });
 

@@ -6,6 +6,8 @@ export type PackedNode = {
   manifest: ManifestJson;
   /** The object with the plugin's entries, as JavaScript: `{ run: async (ctx, inputs) => … }`. */
   entries: string;
+  /** A script as a bundler made it, with its map, in the place of `entries`. */
+  bundled?: { run: string; map: string };
 };
 
 const text = { type: 'text', list: false, optional: false, title: null, help: null } as const;
@@ -48,7 +50,7 @@ export function packed(name: string, version: string, nodes: readonly PackedNode
     version,
     nodes: nodes.map((node) => ({
       manifest: manifestScript(node.manifest),
-      run: `var plugin = ${node.entries};`,
+      ...(node.bundled ?? { run: `var plugin = ${node.entries};` }),
     })),
   })!;
 }

@@ -203,6 +203,8 @@ const NO_FILES: Record<string, string> = {
   'plugin_carry.operations': 'changes of settings that the draft has too',
   'plugin_carry.inverse': 'settings as the draft had them',
   'plugin_carry.review': 'words',
+  'plugin_trial.error': 'words',
+  'plugin_trial.said': 'what a plugin in the making said and was told; its assets are those of its run',
   'plugin_type.manifest': 'what a node type is, not what runs made',
   'retention.swept': 'counts',
   'reuse.facts': 'words',

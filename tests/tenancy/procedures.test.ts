@@ -233,6 +233,7 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
   'mail.test': () => ({}),
   'plugins.list': () => ({}),
   'plugins.get': async (place) => ({ name: (await makePlugin(world.server, place)).name }),
+  'plugins.trials': async (place) => ({ name: (await makePlugin(world.server, place)).name, after: null }),
   'plugins.look': async (place) => ({ digest: (await makePlugin(world.server, place)).digest }),
   'plugins.fetch': () => ({ name: 'some-plugin', version: null }),
   'plugins.fetched': (place) => makeFetch(world.server, place),

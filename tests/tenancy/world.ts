@@ -14,6 +14,7 @@ import { addPackage, addPluginUse, keepCarries, setRegistry, settlePackage, useP
 import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
 import { setRetention } from '../../db/storage.ts';
+import { keepTrial } from '../../db/trials.ts';
 import { announceArrival } from '../../db/triggers.ts';
 import { setRate, takeTurn } from '../../db/turns.ts';
 import { beginUpload } from '../../db/uploads.ts';
@@ -76,7 +77,13 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
   const sidecar = await makeAsset(server, place);
   await makePage(server, place);
   await makeUpload(server, place, userId);
-  const { digest: plugin } = await makePlugin(server, place);
+  const { name, digest: plugin } = await makePlugin(server, place);
+  await inside((tx) =>
+    keepTrial(tx, {
+      ...{ plugin: name, runId, type: 'own.one', step: 'it', entry: 'run', attempt: 1, items: 1, beganAt: new Date() },
+      ...{ ms: 1, cpuMs: 1, heapBytes: 1, error: null, said: [{ at: 0, kind: 'log' as const, line: place.mark }] },
+    }),
+  );
   await inside((tx) => keepCarries(tx, plugin, [{ pipelineId, revision: 0, operations: [], inverse: [], review: [] }]));
   await inside(async (tx) => {
     await setRegistry(tx, { url: `https://${place.mark}.example`, sealed: 'sealed' });
