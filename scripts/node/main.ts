@@ -21,6 +21,7 @@ import { NodeError } from '../../nodes/contract.ts';
 import { BundleRefused } from '../../runtime/bundle.ts';
 import { type Client, CommandError, connect, type Where } from '../client.ts';
 import { develop } from './dev.ts';
+import { madeLines } from './make.ts';
 import { newNode } from './new.ts';
 import { packFolder } from './pack.ts';
 import { testFolder } from './test.ts';
@@ -81,9 +82,7 @@ function named(name: string | undefined): string {
 async function make(name: string): Promise<number> {
   const folder = here(name);
   const made = await newNode(folder);
-  say(`${made.name} is in ${folder}:`);
-  for (const file of made.files) say(`  ${file}`);
-  say(`\nNext: cd ${path.relative(here('.'), folder) || '.'} && npm install && npm test`);
+  for (const line of madeLines(made, folder, here('.'))) say(line);
   return 0;
 }
 

@@ -1,16 +1,17 @@
 /**
- * Makes the folder of a new plugin: a manifest, `run`, a test, an example and a README, typed against the contract package. That
- * package is put beside it, so that `npm install` needs nothing of ours from anywhere.
+ * What the folder of a new plugin holds: a manifest, `run`, a test, an example and a README, typed against the contract package.
+ * That package is put beside it, so that `npm install` needs nothing of ours from anywhere.
  */
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { CONTRACT_VERSION, PackedPlugin } from '../../nodes/contract.ts';
+import { CONTRACT_VERSION } from '../../nodes/contract.ts';
 import { OWN_FAMILIES } from '../../runtime/packed.ts';
 import { END, headOf, paddingOf } from '../../runtime/tar.ts';
 import { CommandError } from '../client.ts';
 import { CONTRACT_PACKAGE, contractPackage } from './contract-package.ts';
+import { CannotMake, makePlugin, type Template } from './make.ts';
 
 const TEMPLATE = path.join(import.meta.dirname, 'template');
 const VERSIONS = path.resolve(import.meta.dirname, '../../package.json');
@@ -26,48 +27,32 @@ const FILES: Record<string, string> = {
 };
 
 export async function newNode(folder: string): Promise<{ name: string; files: string[] }> {
-  const name = path.basename(folder);
-  if (!PackedPlugin.shape.name.safeParse(name).success || !/^[a-z][a-z0-9-]*$/.test(name)) {
-    throw new CommandError(
-      `${name} is no name for a plugin.`,
-      'Small letters, digits and hyphens, beginning with a letter.',
-    );
-  }
-  if (OWN_FAMILIES.includes(name)) {
-    throw new CommandError(
-      `${name} is a name of the product’s own nodes.`,
-      'Choose another, such as your own name before it.',
-    );
-  }
-  const there = await readdir(folder).catch(() => []);
-  if (there.length > 0) throw new CommandError(`${folder} is there already and not empty.`, 'Choose another name.');
+  const template = await templateOf();
+  return makePlugin(folder, template).catch((error: unknown) => {
+    throw error instanceof CannotMake ? new CommandError(error.message, error.hint) : error;
+  });
+}
+
+/** With the versions that this product was tried with. */
+export async function templateOf(): Promise<Template> {
   const contract = await contractTarball();
   const own = JSON.parse(await readFile(VERSIONS, 'utf8')) as Record<
     'dependencies' | 'devDependencies',
     Record<string, string>
   >;
   const words: Record<string, string> = {
-    NAME: name,
-    PUBLISHER: userInfo().username,
     CONTRACT: `file:vendor/${contract.name}`,
     ZOD: own.dependencies.zod!,
     TYPESCRIPT: own.devDependencies.typescript!,
     VITEST: own.devDependencies.vitest!,
   };
+  const files: Record<string, string> = {};
   for (const [from, to] of Object.entries(FILES)) {
     const text = await readFile(path.join(TEMPLATE, from), 'utf8');
-    await put(
-      path.join(folder, to),
-      text.replaceAll(/\b[A-Z]{3,}\b/g, (word) => words[word] ?? word),
-    );
+    files[to] = text.replaceAll(/\b[A-Z]{3,}\b/g, (word) => words[word] ?? word);
   }
-  await put(path.join(folder, 'vendor', contract.name), contract.bytes);
-  return { name, files: [...Object.values(FILES), `vendor/${contract.name}`] };
-}
-
-async function put(file: string, content: string | Buffer): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, content);
+  const vendored = { file: `vendor/${contract.name}`, bytes: contract.bytes.toString('base64') };
+  return { files, contract: vendored, taken: OWN_FAMILIES };
 }
 
 /** As `npm pack` would make it; the same bytes each time. */
