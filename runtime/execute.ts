@@ -169,15 +169,13 @@ export class Execution {
     const items = together?.length ?? 1;
     const trial = rights?.isDev
       ? createTrial({
-          ...{
-            plugin: foreign!.plugin,
-            runId: run.id,
-            type: manifest.id,
-            step,
-            entry,
-            attempt: strand.attempts,
-            items,
-          },
+          plugin: foreign!.plugin,
+          runId: run.id,
+          type: manifest.id,
+          step,
+          entry,
+          attempt: strand.attempts,
+          items,
         })
       : null;
     const answerFor = async (call: Call) => {

@@ -18,7 +18,7 @@ import { type Catalogue, installedTypes, type Plugin } from './catalogue.ts';
 import { rightFor } from './graph/rights.ts';
 import type { InstalledTypes } from './graph/triggers.ts';
 import { pinnedOtherwise, withPlugins } from './graph/types.ts';
-import { isStack, mappedStack } from './trial.ts';
+import { isStack, stackReader } from './trial.ts';
 
 /** A node type of a plugin; `plugin` is the plugin's name, `packed` where in which package it lies. */
 export type ForeignPlugin = Plugin & { plugin: string; packed: { digest: string; place: number } };
@@ -179,21 +179,12 @@ export function createPlugins(options: {
   async function writeTrial(workspaceId: string, plugin: ForeignPlugin, row: Trial): Promise<void> {
     const leads = row.said.some((entry) => entry.kind === 'log' && isStack(entry.line));
     const map = leads ? await mapOf(workspaceId, plugin) : null;
+    const read = map !== null && stackReader(map);
     const said = row.said.map((entry) =>
-      map !== null && entry.kind === 'log' && isStack(entry.line)
-        ? { ...entry, line: readable(entry.line, map) }
-        : entry,
+      read && entry.kind === 'log' && isStack(entry.line) ? { ...entry, line: read(entry.line) } : entry,
     );
     await inside(workspaceId, (tx) => keepTrial(tx, { ...row, said }));
   }
-
-  const readable = (line: string, map: string) => {
-    try {
-      return mappedStack(line, map);
-    } catch {
-      return line; // the map is the author's own
-    }
-  };
 
   const say = (what: string) => (error: unknown) => options.log(what, { err: error });
   let looking: Promise<void> = Promise.resolve();

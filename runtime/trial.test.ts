@@ -1,7 +1,7 @@
 import vm from 'node:vm';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
-import { createTrial, isStack, mappedStack, redacted } from './trial.ts';
+import { createTrial, isStack, redacted, stackReader } from './trial.ts';
 
 const OF = { plugin: 'p', runId: 'r', type: 'p.one', step: 'it', entry: 'run', attempt: 1, items: 1 };
 const ASK = {
@@ -123,9 +123,19 @@ test('a stack leads into the file of its author, without the frames of the sandb
     { filename: 'plugin' },
   ) as string;
   expect(isStack(stack)).toBe(true);
-  const lines = mappedStack(`${stack}\n    at call (prelude:3:14)`, map).split('\n');
+  const lines = stackReader(map)(`${stack}\n    at call (prelude:3:14)`).split('\n');
   expect(lines[0]).toMatch(/^TypeError: /);
   expect(lines[1]).toMatch(/^ {4}at inner \((\.\/)?src\/count\.ts:2:\d+\)$/);
   expect(lines[2]).toMatch(/src\/count\.ts:4:\d+/);
   expect(lines.join('\n')).not.toContain('prelude');
+});
+
+test.each([
+  ['no JSON', '{'],
+  ['no map', '{}'],
+  ['no mappings', '{"version":3,"sources":["a"],"names":[],"mappings":""}'],
+  ['a source that is not there', '{"version":3,"sources":[],"names":[],"mappings":"AAAA"}'],
+])('a map that leads nowhere leaves a stack as it is: %s', (_what, map) => {
+  const stack = 'Error: x\n    at run (plugin:1:2)\n    at plugin:0:0';
+  expect(stackReader(map)(stack)).toBe(stack);
 });

@@ -149,27 +149,34 @@ const FRAME = /^(\s*at .*?\(?)plugin:(\d+):(\d+)(\)?)$/;
 export const isStack = (line: string) => /\bplugin:\d+:\d+/.test(line);
 
 /**
- * A stack of the packed script as one of its author's files: `at shorten (src/shorten.ts:12:5)`. Frames of the sandbox itself are
- * left out; what the map does not know stays as it is.
+ * Reads stacks of a packed script as stacks of its author's files: `at shorten (src/shorten.ts:12:5)`. The map is read once. Frames
+ * of the sandbox itself are left out; what the map does not know, or no map at all, leaves a stack as it is.
  */
-export function mappedStack(stack: string, map: string): string {
-  const trace = new TraceMap(map);
-  return stack
-    .split('\n')
-    .flatMap((line) => {
-      if (/\bprelude:\d+:\d+/.test(line)) return [];
-      const found = FRAME.exec(line);
-      if (!found) return [line];
-      const [, before, row, column, after] = found as unknown as [string, string, string, string, string];
-      const {
-        source,
-        line: at,
-        column: place,
-      } = originalPositionFor(trace, {
-        line: Number(row),
-        column: Number(column) - 1,
-      });
-      return [source === null ? line : `${before}${source}:${at}:${place! + 1}${after}`];
-    })
-    .join('\n');
+export function stackReader(map: string): (stack: string) => string {
+  let trace: TraceMap;
+  try {
+    trace = new TraceMap(map);
+  } catch {
+    return (stack) => stack; // the map is the author's own
+  }
+  const frameOf = (line: string): string => {
+    const found = FRAME.exec(line);
+    if (!found) return line;
+    const [, before, row, column, after] = found as unknown as [string, string, string, string, string];
+    const {
+      source,
+      line: at,
+      column: place,
+    } = originalPositionFor(trace, {
+      line: Math.max(1, Number(row)),
+      column: Math.max(0, Number(column) - 1),
+    });
+    return source ? `${before}${source}:${at}:${place! + 1}${after}` : line;
+  };
+  return (stack) =>
+    stack
+      .split('\n')
+      .filter((line) => !/\bprelude:\d+:\d+/.test(line))
+      .map(frameOf)
+      .join('\n');
 }

@@ -18,7 +18,7 @@ import { digestOf } from '../../runtime/bundle.ts';
 import { resolveConfig } from '../../runtime/graph/config.ts';
 import { rightFor } from '../../runtime/graph/rights.ts';
 import type { Entry, Json, Sandbox, SandboxResult } from '../../runtime/sandbox/sandbox.ts';
-import { isStack, mappedStack } from '../../runtime/trial.ts';
+import { isStack, stackReader } from '../../runtime/trial.ts';
 
 export type Check = { name: string; state: 'passed' | 'failed' | 'not asked'; why?: string };
 type Call = { capability: string; method: string; args: unknown };
@@ -62,6 +62,7 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
   const plugin = { digest: digestOf(code), code };
   const example = manifest.example as unknown as Example;
   const { config } = resolveConfig(manifest.config, example.config ?? {});
+  const read = map === undefined ? null : stackReader(map);
   let runs = 0;
 
   async function ran(how: How = {}): Promise<Ran> {
@@ -88,8 +89,7 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
       },
       ...(how.signal ? { signal: how.signal } : {}),
       onEvent: (event) => {
-        if (map !== undefined && event.kind === 'log' && isStack(event.line))
-          at = placeIn(mappedStack(event.line, map));
+        if (read && event.kind === 'log' && isStack(event.line)) at = placeIn(read(event.line));
       },
       onCall: async (call) => {
         calls.push(call);
