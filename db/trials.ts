@@ -59,11 +59,12 @@ export async function keepTrial(tx: WorkspaceTx, row: Trial): Promise<void> {
   );
 }
 
-/** The oldest first: those after `after`, or the last `limit`. */
+/** The oldest first: those after `after`, or the last `limit`; of these brands only, where they are given. */
 export async function listTrials(
   tx: WorkspaceTx,
-  { plugin, after, limit }: { plugin: string; after: number | null; limit: number },
+  of: { plugin: string; after: number | null; limit: number; brandIds: readonly string[] | null },
 ): Promise<TrialRow[]> {
+  const { plugin, after, limit, brandIds } = of;
   let query = tx
     .selectFrom('plugin_trial')
     .innerJoin('run', (join) =>
@@ -73,6 +74,7 @@ export async function listTrials(
     .select(['run.pipeline_id', 'run.number'])
     .where('plugin', '=', plugin)
     .limit(limit);
+  if (brandIds !== null) query = query.where(sql<boolean>`run.brand_id = any(${[...brandIds]}::uuid[])`);
   query =
     after === null
       ? query.orderBy('plugin_trial.id', 'desc')

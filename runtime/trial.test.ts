@@ -50,6 +50,14 @@ test('it keeps what was said and asked in its order, with what each took', () =>
   });
 });
 
+test('what was never answered is said as well, once', () => {
+  const trial = createTrial(OF);
+  const tell = trial.asked(ASK, 1);
+  const { said } = trial.over({ ok: true, value: null });
+  tell({ reply: { status: 200 }, bytes: 1 });
+  expect(said).toMatchObject([{ kind: 'call', what: 'GET api.example.com/one', status: null, code: 'UNANSWERED' }]);
+});
+
 test('a flood leaves out what comes after, and replies only as long as there is room', () => {
   const trial = createTrial(OF);
   const long = 'x'.repeat(200 * 1024);

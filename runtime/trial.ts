@@ -14,10 +14,11 @@ const MOST_SAID = 300;
 const MOST_KEPT = 256 * 1024;
 
 type Asked = { capability: string; method: string; args: unknown };
+type Answer = { reply: unknown; bytes: number } | { error: unknown };
 export type Trial = {
   log(line: string): void;
   /** Gives back what is called with its reply, or with why there is none. */
-  asked(call: Asked, sentBytes: number): (answer: { reply: unknown; bytes: number } | { error: unknown }) => void;
+  asked(call: Asked, sentBytes: number): (answer: Answer) => void;
   used(usage: Usage): void;
   over(result: SandboxResult): Written;
 };
@@ -28,6 +29,7 @@ export function createTrial(
   const beganAt = new Date();
   const began = performance.now();
   const said: TrialSaid[] = [];
+  const open = new Set<(answer: Answer) => void>();
   let left = MOST_KEPT;
   let used: Usage | null = null;
   const at = () => round(performance.now() - began);
@@ -52,7 +54,8 @@ export function createTrial(
     asked(call, sentBytes) {
       const asked = at();
       const request = kept(requestOf(call));
-      return (answer) => {
+      const tell = (answer: Answer) => {
+        if (!open.delete(tell)) return;
         const isIn = 'reply' in answer;
         const reply = isIn ? kept(answer.reply) : null;
         say({
@@ -68,19 +71,24 @@ export function createTrial(
           ...(reply && { reply: reply.value }),
         });
       };
+      open.add(tell);
+      return tell;
     },
     used(usage) {
       used = usage;
     },
-    over: (result) => ({
-      ...of,
-      beganAt,
-      ms: at(),
-      cpuMs: used && round(used.cpuMs),
-      heapBytes: used?.heapBytes ?? null,
-      error: result.ok ? null : result.error,
-      said,
-    }),
+    over(result) {
+      for (const tell of [...open]) tell({ error: { code: 'UNANSWERED' } });
+      return {
+        ...of,
+        beganAt,
+        ms: at(),
+        cpuMs: used && round(used.cpuMs),
+        heapBytes: used?.heapBytes ?? null,
+        error: result.ok ? null : result.error,
+        said,
+      };
+    },
   };
 }
 

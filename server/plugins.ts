@@ -227,7 +227,7 @@ export const plugins = router({
     .output(z.array(TrialView))
     .query(({ ctx, input: { name, after, limit } }) =>
       ctx.inWorkspace(async (tx) =>
-        (await listTrials(tx, { plugin: name, after, limit })).map((row) => ({
+        (await listTrials(tx, { plugin: name, after, limit, brandIds: ctx.member.brands })).map((row) => ({
           ...row,
           beganAt: row.beganAt.toISOString(),
           error: row.error === null ? null : ProblemView.parse(row.error),

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { client, type Outputs } from '../api.ts';
 import { clock, exact } from '../shell/dates.ts';
 import { ErrorOf } from '../ui/error-card.tsx';
-import { bytes } from '../ui/format.ts';
+import { bytes, milliseconds } from '../ui/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Badge, Empty } from '../ui/parts.tsx';
 
@@ -92,6 +92,3 @@ function One({ workspaceId, trial }: { workspaceId: string; trial: Trial }) {
     </details>
   );
 }
-
-const milliseconds = (ms: number) =>
-  ms < 1_000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;

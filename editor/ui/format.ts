@@ -13,6 +13,12 @@ export function duration(seconds: number): string {
   return minutes % 60 === 0 ? `${hours}${nbsp}h` : `${hours}${nbsp}h ${minutes % 60}${nbsp}min`;
 }
 
+/** `2.14` → "2.1 ms", `27.3` → "27 ms", `1_240` → "1.2 s". Of what is measured finely. */
+export function milliseconds(ms: number): string {
+  if (ms >= 1_000) return `${(ms / 1_000).toFixed(1)}${nbsp}s`;
+  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)}${nbsp}ms`;
+}
+
 /** `148.2` → "2:28", `3701` → "1:01:41". Seconds. */
 export function timecode(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds + 0.001));

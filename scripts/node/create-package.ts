@@ -54,6 +54,7 @@ export async function createPackage(folder: string): Promise<void> {
   const template = await templateOf();
   const { outputFiles } = await build({
     stdin: { contents: MAIN, resolveDir: import.meta.dirname, sourcefile: 'create.js' },
+    absWorkingDir: import.meta.dirname, // places in it are told from there
     define: { TEMPLATE: JSON.stringify(template) },
     ...{ bundle: true, write: false, platform: 'node', format: 'esm', target: 'node20', legalComments: 'none' },
     banner: { js: '#!/usr/bin/env node' },

@@ -23,7 +23,8 @@ export class CannotMake extends Error {
   }
 }
 
-export async function makePlugin(folder: string, template: Template): Promise<{ name: string; files: string[] }> {
+/** The plugin's name; throws where the folder cannot be made. */
+export async function nameFor(folder: string, taken: Template['taken']): Promise<string> {
   const name = path.basename(folder);
   if (!/^[a-z][a-z0-9-]{0,99}$/.test(name)) {
     throw new CannotMake(
@@ -31,7 +32,7 @@ export async function makePlugin(folder: string, template: Template): Promise<{ 
       'Small letters, digits and hyphens, beginning with a letter.',
     );
   }
-  if (template.taken.includes(name)) {
+  if (taken.includes(name)) {
     throw new CannotMake(
       `${name} is a name of the product’s own nodes.`,
       'Choose another, such as your own name before it.',
@@ -39,6 +40,11 @@ export async function makePlugin(folder: string, template: Template): Promise<{ 
   }
   const there = await readdir(folder).catch(() => []);
   if (there.length > 0) throw new CannotMake(`${folder} is there already and not empty.`, 'Choose another name.');
+  return name;
+}
+
+export async function makePlugin(folder: string, template: Template): Promise<{ name: string; files: string[] }> {
+  const name = await nameFor(folder, template.taken);
   const words: Record<string, string> = { NAME: name, PUBLISHER: userInfo().username };
   const put = async (file: string, content: string | Buffer) => {
     await mkdir(path.dirname(path.join(folder, file)), { recursive: true });

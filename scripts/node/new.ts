@@ -11,7 +11,7 @@ import { OWN_FAMILIES } from '../../runtime/packed.ts';
 import { END, headOf, paddingOf } from '../../runtime/tar.ts';
 import { CommandError } from '../client.ts';
 import { CONTRACT_PACKAGE, contractPackage } from './contract-package.ts';
-import { CannotMake, makePlugin, type Template } from './make.ts';
+import { CannotMake, makePlugin, nameFor, type Template } from './make.ts';
 
 const TEMPLATE = path.join(import.meta.dirname, 'template');
 const VERSIONS = path.resolve(import.meta.dirname, '../../package.json');
@@ -27,10 +27,12 @@ const FILES: Record<string, string> = {
 };
 
 export async function newNode(folder: string): Promise<{ name: string; files: string[] }> {
-  const template = await templateOf();
-  return makePlugin(folder, template).catch((error: unknown) => {
+  try {
+    await nameFor(folder, OWN_FAMILIES); // before anything is built
+    return await makePlugin(folder, await templateOf());
+  } catch (error) {
     throw error instanceof CannotMake ? new CommandError(error.message, error.hint) : error;
-  });
+  }
 }
 
 /** With the versions that this product was tried with. */

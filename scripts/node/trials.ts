@@ -5,6 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bytes, milliseconds } from '../../editor/ui/format.ts';
 import { type Client, CommandError } from '../client.ts';
 
 export type Trial = Awaited<ReturnType<Client['api']['plugins']['trials']['query']>>[number];
@@ -21,17 +22,17 @@ export function linesOf(trial: Trial): string[] {
   const about = [
     `${new Date(trial.beganAt).toLocaleTimeString('en-GB')}  ${type}`,
     `run ${run}, ${placeOf(step)}${entry === 'run' ? '' : `, ${entry}`}${attempt > 1 ? `, attempt ${attempt}` : ''}`,
-    `${items > 1 ? `${items} items in ` : ''}${time(ms)}`,
-    ...(cpuMs === null ? [] : [`${time(cpuMs)} CPU`]),
-    ...(heapBytes === null ? [] : [`${size(heapBytes)} heap`]),
-    ...(calls.length > 0 ? [`${size(sum('sentBytes'))} out, ${size(sum('receivedBytes'))} in`] : []),
+    `${items > 1 ? `${items} items in ` : ''}${milliseconds(ms)}`,
+    ...(cpuMs === null ? [] : [`${milliseconds(cpuMs)} CPU`]),
+    ...(heapBytes === null ? [] : [`${bytes(heapBytes)} heap`]),
+    ...(calls.length > 0 ? [`${bytes(sum('sentBytes'))} out, ${bytes(sum('receivedBytes'))} in`] : []),
   ];
   return [
     `${error ? '✗' : '✓'} ${about.join(' · ')}`,
     ...said.flatMap((each) => {
       if (each.kind === 'log') return each.line.split('\n').map((line) => `    ${line}`);
       const came = each.code ?? each.status ?? 'answered';
-      return [`    → ${each.what}  ${came} · ${time(each.ms)} · ${size(each.receivedBytes)}`];
+      return [`    → ${each.what}  ${came} · ${milliseconds(each.ms)} · ${bytes(each.receivedBytes)}`];
     }),
     ...(error ? [`    ${error.code}: ${error.message}`, ...(error.hint ? [`    ${error.hint}`] : [])] : []),
   ];
@@ -43,10 +44,6 @@ const placeOf = (step: string): string => {
   const items = path === '' ? [] : path.split('.').map((index) => Number(index) + 1);
   return items.length === 0 ? node! : `${node} of item ${items.join('.')}`;
 };
-const time = (ms: number) =>
-  ms < 1_000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
-const size = (bytes: number) =>
-  bytes < 1_000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 /** Says each execution that comes, until `signal`. */
 export async function follow(

@@ -2,6 +2,7 @@
  * From a packed file to a step of a run: sent, checked by a worker, allowed by a person, used, upgraded, taken back. What it may
  * do is held against the rights of the moment.
  */
+import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -316,6 +317,15 @@ export async function run(ctx: any, { text }: { text: string }) {
     expect(good!.heapBytes).toBeGreaterThan(100_000);
     expect(good!.ms).toBeGreaterThanOrEqual(good!.cpuMs!);
     expect(JSON.stringify(good)).not.toContain('0123456789abcdef');
+
+    // who sees this brand sees it, who sees others only does not
+    for (const [brands, seen] of [
+      [[scene.brandId], [good]],
+      [[randomUUID()], []],
+    ] as const) {
+      const { token } = await scene.server.member(scene.workspaceId, 'editor', [...brands]);
+      expect(await api<Trials>('plugins.trials', 'query', { name: 'trial', after: null }, token)).toEqual(seen);
+    }
 
     // the same with an input that breaks it
     await installed(await file('1.0.1', 'undefined'), undefined, true);
