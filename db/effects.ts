@@ -20,6 +20,8 @@ export type EffectRow = {
   evidence: unknown;
   request: unknown;
   contentDigest: string;
+  /** The account that it was sent with. */
+  connection: string | null;
   checks: number;
   nextCheckAt: Date | null;
   sentAt: Date | null;
@@ -37,6 +39,7 @@ const EFFECT_COLUMNS = [
   'evidence',
   'request',
   'content_digest',
+  'connection',
   'checks',
   'next_check_at',
   'sent_at',
@@ -54,6 +57,7 @@ type EffectSelected = {
   evidence: unknown;
   request: unknown;
   content_digest: string;
+  connection: string | null;
   checks: number;
   next_check_at: Date | null;
   sent_at: Date | null;
@@ -70,6 +74,7 @@ const effectOf = (row: EffectSelected): EffectRow => ({
   evidence: row.evidence,
   request: row.request,
   contentDigest: row.content_digest,
+  connection: row.connection,
   checks: row.checks,
   nextCheckAt: row.next_check_at,
   sentAt: row.sent_at,
@@ -117,7 +122,7 @@ export async function intendEffect(
 export async function beginSending(
   tx: WorkspaceTx,
   effectId: string,
-  by: { token: number; withinMs: number; request: unknown; contentDigest: string },
+  by: { token: number; withinMs: number; request: unknown; contentDigest: string; connection: string | null },
 ): Promise<void> {
   await tx
     .updateTable('effect')
@@ -129,6 +134,7 @@ export async function beginSending(
       sent_at: sql<Date>`clock_timestamp()`,
       request: JSON.stringify(by.request),
       content_digest: by.contentDigest,
+      connection: by.connection,
     })
     .where('id', '=', effectId)
     .execute();

@@ -6,8 +6,8 @@ import { sql } from 'kysely';
 import type { Database } from './connect.ts';
 import type { WorkspaceTx } from './workspace.ts';
 
-/** `inspect`: a look at a recording. `plugin`: a packed plugin is checked. */
-export type ErrandKind = 'inspect' | 'plugin';
+/** `inspect`: a look at a recording. `plugin`: a packed plugin is checked. `connection`: something is done with an account. */
+export type ErrandKind = 'inspect' | 'plugin' | 'connection';
 export type Errand = {
   id: string;
   kind: ErrandKind;

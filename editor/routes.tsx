@@ -134,6 +134,16 @@ const plugin = createRoute({
   component: lazyRouteComponent(() => import('./plugins/plugin-page.tsx'), 'PluginPage'),
 });
 
+/** `attempt` names one that came back from a service. */
+const connections = createRoute({
+  getParentRoute: () => workspace,
+  path: '/connections',
+  validateSearch: (search: Record<string, unknown>): { attempt?: string } => ({
+    ...(typeof search.attempt === 'string' ? { attempt: search.attempt } : {}),
+  }),
+  component: lazyRouteComponent(() => import('./connections/connections-page.tsx'), 'ConnectionsPage'),
+});
+
 const operations = createRoute({
   getParentRoute: () => workspace,
   path: '/operations',
@@ -172,6 +182,7 @@ export const router = createRouter({
       members,
       plugins,
       plugin,
+      connections,
       operations,
       storage,
       settings,

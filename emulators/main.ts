@@ -7,11 +7,16 @@
  * Faults, clock and records are reached under /__emulator/ of each (emulators/support.ts).
  */
 import { startAssemblyAi } from './assemblyai.ts';
+import { startMastodon } from './mastodon.ts';
 import { startOpenAi } from './openai.ts';
 
 const FIRST_PORT = Number(process.env.EMULATOR_PORT ?? 4010);
 
-const running = [await startAssemblyAi(FIRST_PORT), await startOpenAi(FIRST_PORT + 1)];
+const running = [
+  await startAssemblyAi(FIRST_PORT),
+  await startOpenAi(FIRST_PORT + 1),
+  await startMastodon(FIRST_PORT + 2),
+];
 for (const one of running) console.log(`${one.name.padEnd(12)} ${one.origin}  stands for ${one.realOrigin}`);
 console.log('keys         ASSEMBLYAI_API_KEY=aai-key-1 OPENAI_API_KEY=sk-test-1');
 console.log(

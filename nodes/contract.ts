@@ -325,8 +325,154 @@ export const HttpGrant = z.strictObject({
       name: z.string().max(40).optional(),
     })
     .optional(),
+  /** A POST that only asks: a look-up may send it too. */
+  reads: z.literal(true).optional(),
+  /** What each request takes of the platform's quotas: `{ units: 1600 }`. */
+  uses: z.record(z.string().max(40), z.number().int().positive().max(1_000_000)).optional(),
 });
 export type HttpGrant = z.infer<typeof HttpGrant>;
+
+/** A path of one of the platform's hosts; the first of them, or the server a person named, where none is said. */
+const ServicePath = z.strictObject({ host: z.string().max(253).optional(), path: z.string().startsWith('/').max(300) });
+
+/**
+ * How a person connects an account. Secrets stay on the host's side: it walks OAuth 2 (RFC 6749, with PKCE, RFC 7636), renews
+ * tokens one at a time per account, and adds them to requests.
+ *
+ *   oauth2  `app.from` admin: an administrator enters the client's id and secret; server: the server gives them to whoever
+ *           asks (RFC 7591, and Mastodon's like), `fields` with {name}, {redirect}, {scopes} and {site} filled in.
+ *           `refresh` rotates: each refresh token is good for one use; keeps: it stays; exchange: the token itself is exchanged
+ *           for a newer one; none: tokens do not end or are not renewed
+ *   keys    a person pastes them; `header` says how they are sent: { name: 'authorization', value: 'Bearer {token}' }
+ */
+export const Connect = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('oauth2'),
+    authorize: ServicePath,
+    token: ServicePath,
+    revoke: ServicePath.optional(),
+    app: z.discriminatedUnion('from', [
+      z.strictObject({ from: z.literal('admin'), help: z.string().max(500) }),
+      z.strictObject({
+        from: z.literal('server'),
+        register: ServicePath,
+        as: z.enum(['form', 'json']),
+        fields: z.record(z.string().max(60), z.union([z.string().max(300), z.array(z.string().max(300)).max(10)])),
+      }),
+    ]),
+    /** How the client says who it is at the token's address. */
+    client: z.enum(['body', 'basic']),
+    /** What the client's id is called, where it is not `client_id`. */
+    clientIdName: z.string().max(40).optional(),
+    refresh: z.enum(['rotates', 'keeps', 'exchange', 'none']),
+    /**
+     * A GET that makes a token of a token: one that lives longer, right after the code was exchanged, and with `refresh`
+     * exchange again and again. {clientId}, {clientSecret} and {token} are filled in.
+     */
+    exchange: z
+      .strictObject({
+        first: ServicePath.extend({ query: z.record(z.string().max(60), z.string().max(300)) }).optional(),
+        again: ServicePath.extend({ query: z.record(z.string().max(60), z.string().max(300)) }).optional(),
+      })
+      .optional(),
+    /** Further parameters of the authorization request, such as `access_type: offline`. */
+    parameters: z.record(z.string().max(60), z.string().max(200)).optional(),
+    /** Between scopes, where it is no space. */
+    scopeSeparator: z.enum([' ', ',']).optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('keys'),
+    fields: z
+      .array(
+        z.strictObject({
+          name: z
+            .string()
+            .regex(/^[a-z][A-Za-z0-9]*$/)
+            .max(40),
+          title: z.string().min(1).max(60),
+          help: z.string().max(300).optional(),
+        }),
+      )
+      .min(1)
+      .max(6),
+    header: z.strictObject({
+      name: z
+        .string()
+        .regex(/^[a-z][a-z0-9-]*$/)
+        .max(60),
+      value: z.string().max(300),
+    }),
+  }),
+]);
+export type Connect = z.infer<typeof Connect>;
+
+/** What a platform takes at one of the node's inputs, by the port's name. Lengths of texts are in what `counts` says. */
+export const PostRule = z.strictObject({
+  most: z.number().int().positive().optional(),
+  counts: z.enum(['characters', 'utf16', 'bytes']).optional(),
+  /** Every address counts as so many, however long it is. */
+  linkCounts: z.number().int().positive().optional(),
+  mimes: z.array(z.string().max(100)).max(30).optional(),
+  mostBytes: z.number().int().positive().optional(),
+  leastSeconds: z.number().nonnegative().optional(),
+  mostSeconds: z.number().positive().optional(),
+});
+export type PostRule = z.infer<typeof PostRule>;
+
+/**
+ * A service with accounts; with `post` a platform that is published to. All of it is data: what is beyond data are the plugin's
+ * entries `account`, `validate`, `remove`, `metrics` and `events`.
+ */
+export const Platform = z.strictObject({
+  title: z.string().min(1).max(60),
+  /** The only hosts the account's secrets are sent to. `asked`: a person names the server, such as mastodon.social. */
+  server: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('fixed'), hosts: z.array(z.string().max(253)).min(1).max(6) }),
+    z.strictObject({ kind: z.literal('asked'), example: z.string().max(253) }),
+  ]),
+  connect: Connect,
+  post: z
+    .strictObject({
+      rules: z.record(z.string().max(40), PostRule),
+      /** One of these inputs has to be there. */
+      oneOf: z.array(z.string().max(40)).max(6).optional(),
+      /** What people have to know before they publish there. */
+      policies: z
+        .array(z.strictObject({ text: z.string().max(300), url: z.string().max(300).optional() }))
+        .max(10)
+        .optional(),
+    })
+    .optional(),
+  /** Units that are given anew each `day` or `hour` of `zone` (IANA), to an account or to the app that all accounts share. */
+  quotas: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(40),
+        units: z.number().int().positive().max(1_000_000_000),
+        per: z.enum(['day', 'hour']),
+        zone: z.string().max(60),
+        of: z.enum(['account', 'app']),
+      }),
+    )
+    .max(6)
+    .optional(),
+  /**
+   * How its webhooks are signed: HMAC-SHA-256 with a secret, over the body, or over timestamp, `.` and body where it names a
+   * timestamp. `secret` client: the app's own; connection: one that is made for each account and shown to a person once.
+   */
+  webhooks: z
+    .strictObject({
+      header: z.string().max(60),
+      prefix: z.string().max(20).optional(),
+      timestampHeader: z.string().max(60).optional(),
+      toleranceSeconds: z.number().int().min(10).max(86_400).optional(),
+      /** Where an event has its own name, by which a repeated one is known: a header, or a field of the body. */
+      id: z.union([z.strictObject({ header: z.string().max(60) }), z.strictObject({ field: z.string().max(100) })]),
+      secret: z.enum(['client', 'connection']),
+    })
+    .optional(),
+});
+export type Platform = z.infer<typeof Platform>;
 
 /** What a node may ask for. Undeclared means refused, whatever its code says. */
 export const CapabilityDeclaration = z.strictObject({
@@ -344,7 +490,10 @@ export const CapabilityDeclaration = z.strictObject({
   wait: z.boolean().optional(),
   /** What each is wanted for, in a few words that people read before they allow it; `http` says it with each grant. */
   why: z
-    .partialRecord(z.enum(['assets', 'media', 'ai', 'render', 'brand', 'store', 'wait']), z.string().min(1).max(200))
+    .partialRecord(
+      z.enum(['assets', 'media', 'ai', 'render', 'brand', 'store', 'wait', 'account']),
+      z.string().min(1).max(200),
+    )
     .optional(),
 });
 export type CapabilityDeclaration = z.infer<typeof CapabilityDeclaration>;
@@ -390,7 +539,7 @@ export const Replaces = z.strictObject({
 export type Replaces = z.infer<typeof Replaces>;
 
 /** The version of this contract: what a plugin states in `api` is held against it. */
-export const CONTRACT_VERSION = '1.0.0';
+export const CONTRACT_VERSION = '1.1.0';
 
 export type Example<C, I, O> = {
   config?: C;
@@ -443,8 +592,10 @@ export type Manifest<I extends Ports = Ports, O extends Ports = Ports, C extends
   config: C;
   /** What it may ask for, and why. */
   capabilities: CapabilityDeclaration;
-  /** The account it works with. */
+  /** The account it works with, and what it may do there. A setting named `account` says which, where a brand has several. */
   connection?: { platform: string; scopes: string[] };
+  /** The service of that account; `connection.platform` is its name. Node types of a plugin that share accounts share this. */
+  platform?: Platform;
   /** Ports that the person adds in the settings. */
   morePorts?: { inputs?: MorePorts; outputs?: MorePorts };
   /** Pure and quicker to run again than to look up: its results are not kept for reuse. */
@@ -503,7 +654,17 @@ export function defineManifest<const I extends Ports, const O extends Ports, C e
 export const WorkerTag = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/);
 
 /** What a plugin may export besides `manifest`. */
-export const NODE_ENTRIES = ['run', 'simulate', 'lookup', 'migrateConfig'] as const;
+export const NODE_ENTRIES = [
+  'run',
+  'simulate',
+  'lookup',
+  'migrateConfig',
+  'account',
+  'validate',
+  'remove',
+  'metrics',
+  'events',
+] as const;
 
 /** A manifest as JSON: all that editor, server and runtime ever know of a node type. */
 export const ManifestJson = z.strictObject({
@@ -547,7 +708,16 @@ export const ManifestJson = z.strictObject({
   /** JSON Schema (draft 2020-12) of the config, defaults and form hints (`title`, `unit`, `slider`, `help`, `group`, `notBelow`, `above`) in it. */
   config: z.record(z.string(), z.json()),
   capabilities: CapabilityDeclaration,
-  connection: z.strictObject({ platform: z.string(), scopes: z.array(z.string()) }).optional(),
+  connection: z
+    .strictObject({
+      platform: z
+        .string()
+        .regex(/^[a-z][a-z0-9-]*$/)
+        .max(40),
+      scopes: z.array(z.string().max(200)).max(30),
+    })
+    .optional(),
+  platform: Platform.optional(),
   morePorts: z.strictObject({ inputs: MorePorts.optional(), outputs: MorePorts.optional() }).optional(),
   cheap: z.boolean().optional(),
   stateless: z.boolean().optional(),
@@ -751,6 +921,12 @@ export type HttpRequest = {
   text?: string;
   /** Streams an asset as the body; the bytes never enter the isolate. */
   asset?: string;
+  /** Bytes of `asset` from `start` up to `end`, which is not sent; the whole where absent. */
+  range?: { start: number; end: number };
+  /** Sent as a form (application/x-www-form-urlencoded). */
+  form?: Record<string, string>;
+  /** Sent as multipart/form-data, in this order. */
+  parts?: ({ name: string; text: string } | { name: string; asset: string; filename: string })[];
 };
 export type HttpReply = { status: number; headers: Record<string, string>; body: unknown };
 
@@ -765,13 +941,17 @@ export type BrandKit = {
   links: { label: string; url: string }[];
 };
 
+/** `account`: its id there; `server`: the host; `name` for people. */
+export type Connection = { id: string; name: string; platform: string; account: string; server: string };
+
 export interface Ctx<C = unknown> {
   /** The config with its defaults applied. */
   readonly config: C;
   /** The step's instant, fixed for all its attempts. A node that reads it is not pure. */
   readonly now: string;
   readonly brand: BrandKit;
-  readonly connection: { id: string; name: string; platform: string };
+  /** The account, where the manifest names a `connection`: requests without `host` go to its server, with its secrets. */
+  readonly connection: Connection;
   /** `fraction` in [0, 1], never goes backwards on screen; `note` is one short sentence. */
   progress(fraction: number, note?: string): void;
   /** One line in the step's log; at most 1,000 lines of 1,000 characters. */
@@ -813,7 +993,19 @@ export const WaitRequest = z.discriminatedUnion('kind', [
       .max(12),
     /** Texts that may be changed, by a dotted name into the item. */
     fields: z
-      .array(z.strictObject({ name: z.string().max(200), title: z.string().max(100), value: z.string().max(20_000) }))
+      .array(
+        z.strictObject({
+          name: z.string().max(200),
+          title: z.string().max(100),
+          value: z.string().max(20_000),
+          /** One of these is chosen; with an empty `value` a person has to, before the first of the outcomes. */
+          choices: z
+            .array(z.strictObject({ value: z.string().min(1).max(200), title: z.string().max(100) }))
+            .min(1)
+            .max(30)
+            .optional(),
+        }),
+      )
       .max(12),
     /** Who may answer: people with this role for the brand, and those above it. */
     reviewers: z.enum(['editor', 'admin', 'owner']),
@@ -1089,3 +1281,36 @@ export type MigrateConfig<M> = (
   config: Record<string, unknown>,
   from: { type: string; version: string },
 ) => M extends Manifest<Ports, Ports, infer C> ? z.input<C> : never;
+
+// ---------------------------------------------------------------- platforms
+
+/** Who the tokens belong to. Asked once when an account is connected, and again when it is connected anew. */
+export type Account = { id: string; name: string; handle?: string; url?: string };
+export type WhoIs<M> = (ctx: Ctx<ConfigOf<M>>) => Promise<Account> | Account;
+/** What the platform would refuse, beyond the rules that the manifest states as data. It asks nobody. */
+export type Validate<M> = (ctx: Ctx<ConfigOf<M>>, inputs: In<M>) => PostProblem[];
+/** `input`: the port it is about, where it is about one. */
+export type PostProblem = { input?: string; message: string; hint?: string };
+/** Takes a post away; one that is gone already is `absent`. */
+export type Remove<M> = (
+  ctx: Ctx<ConfigOf<M>>,
+  about: { post: Post },
+) => Promise<{ state: 'removed' | 'absent' }> | { state: 'removed' | 'absent' };
+/** Figures of posts by their ids, at most 50 at a time; what is not there any more is left out. */
+export type Metrics<M> = (
+  ctx: Ctx<ConfigOf<M>>,
+  about: { posts: Post[] },
+) => Promise<Record<string, Record<string, number>>> | Record<string, Record<string, number>>;
+/** What a webhook of the platform tells of posts. Its signature was checked before; its words are still anybody's. */
+export type Events<M> = (
+  ctx: Ctx<ConfigOf<M>>,
+  about: { event: { headers: Record<string, string>; body: unknown; receivedAt: string } },
+) => PostEvent[];
+export const PostEvent = z.strictObject({
+  /** The post's id there. */
+  post: z.string().max(300),
+  kind: z.enum(['published', 'changed', 'removed', 'metrics']),
+  note: z.string().max(300).optional(),
+  metrics: z.record(z.string().max(60), z.number()).optional(),
+});
+export type PostEvent = z.infer<typeof PostEvent>;

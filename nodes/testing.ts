@@ -234,6 +234,8 @@ export function fakeCtx<M extends AnyManifest>(manifest: M, options: FakeOptions
       id: 'connection-1',
       name: 'Test account',
       platform: manifest.connection?.platform ?? 'none',
+      account: 'account-1',
+      server: 'account.example',
       ...options.connection,
     },
     progress(fraction, note) {

@@ -28,7 +28,9 @@ import { inWorkspace } from '../db/workspace.ts';
 import { type HttpReply, type HttpRequest, type WaitAnswer, WaitRequest } from '../nodes/contract.ts';
 import { createCallLimits } from './call-limits.ts';
 import { type Capability, CapabilityError, leaseLost, type Method, type StepScope } from './capabilities/capability.ts';
+import { HttpRequestSchema } from './capabilities/http.ts';
 import type { Faults } from './faults.ts';
+import { onlyAsks } from './graph/rights.ts';
 import type { Turns } from './turns.ts';
 
 export type Entry = 'run' | 'simulate' | 'lookup';
@@ -129,7 +131,7 @@ export function createBroker(
     if (step.entry === 'run') return;
     const isReading =
       call.capability === 'http'
-        ? ['GET', 'HEAD'].includes((input as HttpRequest).method)
+        ? onlyAsks(scope.manifest, input as HttpRequest)
         : (call.capability === 'assets' && ['readText', 'inspect'].includes(call.method)) ||
           (call.capability === 'store' && call.method === 'get');
     if (!isReading) {
@@ -208,7 +210,7 @@ export function createBroker(
         `${scope.manifest.title} may not change anything outside: its manifest says "${scope.manifest.effect}".`,
       );
     }
-    const input = parse(HttpShape, request, `the effect ${name}`);
+    const input = parse(HttpRequestSchema, request, `the effect ${name}`);
     return step.effect(scope, name, input, step.isLive);
   }
 
@@ -232,23 +234,6 @@ function isFinal(call: Call, reply: unknown): boolean {
 
 const EffectArguments = z.strictObject({ name: z.string().min(1).max(100), request: z.unknown() });
 const WaitArguments = z.strictObject({ name: z.string().min(1).max(100), request: WaitRequest });
-const HttpShape: z.ZodType<HttpRequest> = z.strictObject({
-  method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']),
-  host: z.string().max(253).optional(),
-  path: z.string().max(2000),
-  query: z.record(z.string().max(200), z.string().max(2000)).optional(),
-  headers: z.record(z.string().max(100), z.string().max(8000)).optional(),
-  json: z.json().optional(),
-  text: z
-    .string()
-    .max(4 * 1024 * 1024)
-    .optional(),
-  asset: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional(),
-});
-
 function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

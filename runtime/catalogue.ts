@@ -13,6 +13,7 @@ import * as z from 'zod';
 import { type ErrorJson, ManifestJson } from '../nodes/contract.ts';
 import { digestOf, isNodeFile, packedNode } from './bundle.ts';
 import type { InstalledTypes } from './graph/triggers.ts';
+import { checkPlatform } from './packed.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 
 export type Plugin = {
@@ -91,6 +92,11 @@ function checkManifest(text: string): ManifestJson {
     if (!exports.has(name) && (name !== 'run' || manifest.shape === 'step')) {
       throw refused(`${manifest.id} exports no ${name}.`, `A node of effect "${manifest.effect}" has to.`);
     }
+  }
+  try {
+    checkPlatform(manifest);
+  } catch (error) {
+    throw refused((error as Error).message);
   }
   return manifest;
 }

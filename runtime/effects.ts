@@ -56,7 +56,7 @@ export async function performEffect(
       ...step.key,
       key,
       brandId: scope.brandId,
-      connection: null,
+      connection: scope.connection?.id ?? null,
       name,
       kind: scope.manifest.id,
       request,
@@ -82,6 +82,13 @@ export async function performEffect(
     if (waitMs > 0) await sleep(waitMs, undefined, { signal: scope.signal });
   };
 
+  if (['sending', 'unknown'].includes(effect.state) && effect.connection !== (scope.connection?.id ?? null)) {
+    // another account knows nothing of it: to look there would say that it is absent
+    throw new CapabilityError('EFFECT_UNKNOWN', 'It was sent with another account than the one that is chosen now.', {
+      hint: 'Choose that account again, or look at the other side and say whether it happened.',
+      retry: 'person',
+    });
+  }
   for (;;) {
     switch (effect.state) {
       case 'confirmed':
@@ -134,7 +141,13 @@ export async function performEffect(
     await options.turn(scope, request, `effect ${name}`);
     const deadline = performance.now() + SEND_WITHIN_MS;
     await inside((tx) =>
-      beginSending(tx, effect.id, { token: step.token, withinMs: SEND_WITHIN_MS, request, contentDigest }),
+      beginSending(tx, effect.id, {
+        token: step.token,
+        withinMs: SEND_WITHIN_MS,
+        request,
+        contentDigest,
+        connection: scope.connection?.id ?? null,
+      }),
     );
     effect = {
       ...effect,
@@ -165,6 +178,12 @@ export async function performEffect(
         await move({ state: 'refused', evidence: { error: error.error } }); // nothing left this machine
         throw error;
       }
+      if (error instanceof CapabilityError && isNotNow(error)) {
+        // a definite no to who asked, and to nothing else: the same may be sent once that is mended
+        await move({ state: 'unknown' });
+        await move({ state: 'absent', evidence: { error: error.error } });
+        throw error;
+      }
       await move({ state: 'unknown' });
       continue;
     }
@@ -192,6 +211,11 @@ function isOurRefusal(error: CapabilityError): boolean {
     'FETCH_REFUSED',
     'CAPABILITY_BAD_REQUEST',
   ].includes(error.error.code);
+}
+
+/** The service took nothing, because it did not take the account's secrets. */
+function isNotNow(error: CapabilityError): boolean {
+  return ['CONNECTION_REFUSED', 'CONNECTION_BUSY'].includes(error.error.code);
 }
 
 function replyOf(effect: EffectRow): HttpReply {

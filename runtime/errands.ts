@@ -1,6 +1,6 @@
 /**
  * Errands of workspaces, outside of runs: a look at a recording, for its facts and its wave; the check of a packed plugin
- * (plugin-check.ts). One at a time; a look that fails leaves the file as it is (Ingest then says what is wrong with it). A queue job is only a wake-up: what a killed
+ * (plugin-check.ts); what is done with accounts (connections/errand.ts). One at a time; a look that fails leaves the file as it is (Ingest then says what is wrong with it). A queue job is only a wake-up: what a killed
  * worker had in hand is taken by another, or by the next, within 8 s, and given up after three workers ended over it.
  * Errors: ERRAND_GIVEN_UP, and those of the media operations.
  */
@@ -23,6 +23,7 @@ import type { BrandKit, MediaFacts } from '../nodes/contract.ts';
 import { type AssetStore, assetStore, localObjects, type Objects } from './assets.ts';
 import { factsOf } from './capabilities/assets.ts';
 import { type Capability, CapabilityError, type StepScope } from './capabilities/capability.ts';
+import { type ConnectionHost, carryConnection } from './connections/errand.ts';
 import { asErrorJson } from './packed.ts';
 import { type PluginHost, tryPlugin } from './plugin-check.ts';
 import { listenToQueue } from './queue.ts';
@@ -40,6 +41,8 @@ export type ErrandsOptions = {
   kinds: readonly ErrandKind[];
   /** For plugins. */
   plugins?: Omit<PluginHost, 'db'>;
+  /** For accounts. */
+  connections?: Omit<ConnectionHost, 'db'>;
   log(line: string, details: Record<string, unknown>): void;
 };
 export type Errands = { stop(): Promise<void> };
@@ -50,6 +53,11 @@ const WITHIN_MS = 15 * 60_000;
 const TOUCH_MS = 1_000;
 const LOOK_MS = 2_000;
 const ATTEMPTS = 3;
+const FAILED: Record<ErrandKind, string> = {
+  inspect: 'The file could not be looked at.',
+  plugin: 'The plugin could not be looked at.',
+  connection: 'What was asked of the account could not be done.',
+};
 const Inspect = z.object({ asset: z.string().regex(/^[0-9a-f]{64}$/) });
 const NO_BRAND: BrandKit = {
   name: '',
@@ -108,7 +116,7 @@ export async function startErrands(options: ErrandsOptions): Promise<Errands> {
 
 /** Carries one to its end; gives it back where `stopping` comes first, and lets go of it where somebody else has it. */
 export async function carryErrand(
-  options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'objects' | 'capabilities' | 'plugins' | 'log'>,
+  options: Pick<ErrandsOptions, 'db' | 'assetsDir' | 'objects' | 'capabilities' | 'plugins' | 'connections' | 'log'>,
   lease: ErrandLease,
   stopping: AbortSignal,
 ): Promise<void> {
@@ -130,18 +138,25 @@ export async function carryErrand(
       await inside((tx) => endErrand(tx, lease, { state: 'done', result: { digest } }));
       return;
     }
+    const assets = assetStore(
+      options.objects ?? localObjects(options.assetsDir),
+      assetRows(options.db, lease.workspaceId),
+    );
+    const signal = AbortSignal.any([stopping, taken.signal, AbortSignal.timeout(WITHIN_MS)]);
+    if (errand.kind === 'connection') {
+      const { workspaceId } = lease;
+      const about = { workspaceId, input: errand.input, assets, signal, givenUp: lease.attempt > ATTEMPTS };
+      await carryConnection({ ...options.connections!, db: options.db }, about);
+      await inside((tx) => endErrand(tx, lease, { state: 'done' }));
+      return;
+    }
     if (lease.attempt > ATTEMPTS) {
       throw new CapabilityError('ERRAND_GIVEN_UP', `${ATTEMPTS} workers ended while looking at this file.`, {
         hint: 'The file can be used as it is; its wave is not drawn.',
         retry: 'never',
       });
     }
-    const assets = assetStore(
-      options.objects ?? localObjects(options.assetsDir),
-      assetRows(options.db, lease.workspaceId),
-    );
     const { asset } = Inspect.parse(errand.input);
-    const signal = AbortSignal.any([stopping, taken.signal, AbortSignal.timeout(WITHIN_MS)]);
     const found = await inspect(options.capabilities, scopeOf(lease.workspaceId, assets, signal), asset);
     await inside(async (tx) => {
       const isOurs = await endErrand(tx, lease, { state: 'done' });
@@ -155,8 +170,7 @@ export async function carryErrand(
         ? error.error
         : (asErrorJson(error) ?? {
             code: 'INTERNAL',
-            message:
-              errand.kind === 'plugin' ? 'The plugin could not be looked at.' : 'The file could not be looked at.',
+            message: FAILED[errand.kind],
             hint: null,
             retry: 'never',
           });

@@ -7,14 +7,18 @@ import type { Claimed, Lease, Until } from '../db/ledger.ts';
 import type { ErrorJson, LookupResult, ManifestJson } from '../nodes/contract.ts';
 import type { AssetStore } from './assets.ts';
 import { type Call, createBroker, type Entry } from './broker.ts';
-import type { StepScope } from './capabilities/capability.ts';
+import { CapabilityError, type StepConnection, type StepScope } from './capabilities/capability.ts';
 import { sendHttp, takeHttpTurn } from './capabilities/http.ts';
 import type { Plugin } from './catalogue.ts';
 import { withoutTypes } from './code.ts';
+import { openConnection } from './connections/account.ts';
+import { ctxConnection, keepPublished, requirePostable } from './connections/platform.ts';
 import { performEffect } from './effects.ts';
 import { stepKey } from './graph/advance.ts';
 import type { Policy } from './graph/graph.ts';
 import type { PlanNode } from './graph/plan.ts';
+import { accountRight } from './graph/rights.ts';
+import type { ForeignPlugin } from './plugins.ts';
 import { declaredKit } from './reuse.ts';
 import { type Json, resultsOf, type SandboxResult, type SandboxRun } from './sandbox/sandbox.ts';
 import type { Begun, Item, Paused, RunPlan, StepHost, StrandHold } from './strand.ts';
@@ -109,6 +113,20 @@ export class Execution {
       abort.abort();
     };
     const { workspaceId } = run;
+    const foreign = this.#of.run.plugins.get(manifest.id);
+    const rights = foreign && (await this.#of.host.plugins.hold(workspaceId, foreign, () => abort.abort()));
+    if (rights && 'code' in rights) return { ok: false, error: rights };
+    let connection: StepConnection | null = null;
+    try {
+      const right = accountRight(manifest);
+      if (right !== null) rights?.demand(right);
+      connection = await this.#connection(manifest, foreign, item, entry);
+      if (entry === 'run' || entry === 'simulate') await this.#requirePostable(plugin, item, connection, signal);
+    } catch (error) {
+      rights?.release();
+      if (error instanceof CapabilityError) return { ok: false, error: rights?.ended ?? error.error };
+      throw error;
+    }
     const turns = turnsOf({
       db: this.#of.host.db,
       workspaceId,
@@ -121,7 +139,7 @@ export class Execution {
       entry === 'lookup'
         ? { ...turns(holder), take: NO_TURNS.take }
         : turns(`${stepKey(this.#of.node.id, item.path)} ${holder}`);
-    const scope = this.#scope(manifest, item.path, { signal, progress, turns: ofItem('step') });
+    const scope = this.#scope(manifest, item.path, { signal, progress, turns: ofItem('step'), connection });
     const broker = createBroker(this.#of.host, {
       scope,
       entry,
@@ -142,7 +160,7 @@ export class Execution {
             turn: (asker, wanted, holder) =>
               this.#of.host.internalHosts.has(wanted.host ?? '')
                 ? Promise.resolve()
-                : takeHttpTurn({ ...asker, turns: ofItem(holder) }, wanted),
+                : takeHttpTurn({ ...asker, turns: ofItem(holder) }, wanted, { units: holder.startsWith('effect ') }),
             lookup: (effect) => this.#lookup(plugin, item, effect),
             pause: (afterMs, why) => pause({ afterMs }, why),
           },
@@ -162,9 +180,6 @@ export class Execution {
     const configOf = (each: Item) => withoutTypes(manifest.config, each.config ?? {}) as Json;
     // a pure step draws the same numbers wherever its result may be used
     const seedOf = (each: Item) => each.key ?? `${run.seed}/${this.#of.node.id}/${each.path.join('.')}`;
-    const foreign = this.#of.run.plugins.get(manifest.id);
-    const rights = foreign && (await this.#of.host.plugins.hold(workspaceId, foreign, () => abort.abort()));
-    if (rights && 'code' in rights) return { ok: false, error: rights };
     const step = stepKey(this.#of.node.id, item.path);
     const items = together?.length ?? 1;
     const trial = rights?.isDev
@@ -207,7 +222,7 @@ export class Execution {
         now: scope.now,
         seed: seedOf(item),
         brand: scope.brand as Json,
-        connection: null,
+        connection: ctxConnection(connection) ?? (manifest.connection ? nobody(manifest) : null),
       },
       inputs: input as Json,
       ...(together && {
@@ -236,6 +251,11 @@ export class Execution {
     });
     rights?.release();
     const ended: SandboxResult = rights?.ended ? { ok: false, error: rights.ended } : result;
+    if (ended.ok && entry === 'run' && connection) {
+      const { id: runId, brandId } = run;
+      const about = { workspaceId, brandId, runId, node: this.#of.node.id, manifest, connection };
+      await keepPublished(this.#of.host, { ...about, outputs: ended.value });
+    }
     if (trial) {
       for (const { said } of together ? (resultsOf(result) ?? []) : []) {
         for (const event of said) if (event.kind === 'log') trial.log(event.line);
@@ -243,6 +263,47 @@ export class Execution {
       this.#of.host.plugins.keepTrial(workspaceId, foreign!, trial.over(ended));
     }
     return ended;
+  }
+
+  /** The brand's account at the node's service. A rehearsal does without. */
+  async #connection(
+    manifest: ManifestJson,
+    foreign: ForeignPlugin | undefined,
+    item: Item,
+    entry: Entry,
+  ): Promise<StepConnection | null> {
+    const { connection, platform } = manifest;
+    const { accounts } = this.#of.host;
+    if (!connection || !platform || !accounts) return null;
+    const { workspaceId, brandId } = this.#of.current().claimed.run;
+    const wanted = (item.config as { account?: unknown } | null)?.account;
+    try {
+      return await openConnection(accounts, {
+        ...{ workspaceId, brandId, plugin: foreign?.plugin ?? null, platform: connection.platform, about: platform },
+        ...{ scopes: connection.scopes, wanted: typeof wanted === 'string' ? wanted : '' },
+      });
+    } catch (error) {
+      if (entry === 'simulate' && error instanceof CapabilityError) return null;
+      throw error;
+    }
+  }
+
+  /** What its platform would refuse is not begun with. */
+  async #requirePostable(
+    plugin: Plugin | ForeignPlugin,
+    item: Item,
+    connection: StepConnection | null,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { host, stores } = this.#of;
+    if (!plugin.manifest.platform?.post || !host.accounts) return;
+    const { sandbox, plugins } = host;
+    const { workspaceId, brandId } = this.#of.current().claimed.run;
+    const config = withoutTypes(plugin.manifest.config, item.config ?? {}) as Json;
+    await requirePostable(
+      { ...host.accounts, sandbox, plugins },
+      { workspaceId, brandId, plugin, connection, config, inputs: item.inputs as Json, assets: stores.assets, signal },
+    );
   }
 
   /** Which realm it runs in: one for the run, but a node that keeps nothing shares one with the brand's other runs. */
@@ -266,7 +327,11 @@ export class Execution {
     return this.#scope(manifest, path, { signal: this.#of.hold.signal, progress: () => {}, turns: NO_TURNS });
   }
 
-  #scope(manifest: ManifestJson, path: number[], lent: Pick<StepScope, 'signal' | 'progress' | 'turns'>): StepScope {
+  #scope(
+    manifest: ManifestJson,
+    path: number[],
+    lent: Pick<StepScope, 'signal' | 'progress' | 'turns' | 'connection'>,
+  ): StepScope {
     const { run, strand } = this.#of.current().claimed;
     return {
       workspaceId: run.workspaceId,
@@ -365,6 +430,15 @@ export class Execution {
     return item === this.#lastTogether;
   }
 }
+
+/** Stands for the account in a rehearsal before one is connected. */
+const nobody = ({ connection, platform }: ManifestJson): Json => ({
+  id: '',
+  name: 'no account yet',
+  platform: connection!.platform,
+  account: '',
+  server: platform?.server.kind === 'fixed' ? platform.server.hosts[0]! : 'example.invalid',
+});
 
 /** Of a value as JSON, in characters. */
 const lengthOf = (value: unknown) => JSON.stringify(value ?? null).length;

@@ -205,7 +205,10 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     try {
       addresses = await resolve(host);
     } catch (cause) {
-      throw new FetchError('FETCH_FAILED', `The name ${host} could not be resolved.`, { cause });
+      throw new FetchError('FETCH_FAILED', `The name ${host} could not be resolved.`, {
+        hint: 'Check how it is written, and the network of this machine.',
+        cause,
+      });
     }
     if (addresses.length === 0) throw new FetchError('FETCH_FAILED', `The name ${host} has no address.`);
     for (const address of addresses) {

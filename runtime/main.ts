@@ -31,6 +31,7 @@ import { startErrands } from './errands.ts';
 import { NO_FAULTS } from './faults.ts';
 import { createFetcher, egressFrom } from './fetch.ts';
 import { createLog } from './log.ts';
+import { createPlugins } from './plugins.ts';
 import { usualRegistry } from './registry.ts';
 import { createSandbox } from './sandbox/sandbox.ts';
 import type { Layer } from './sandbox/spawn.ts';
@@ -95,7 +96,9 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
   });
   const pool = createPool(url, 'app', { max: 6, name: 'capabilities' });
   const db = createDatabase(pool);
-  const fetcher = createFetcher({ egress: egressFrom(environment) });
+  const egress = egressFrom(environment);
+  const fetcher = createFetcher({ egress });
+  const sealKey = await loadSealKey(dataDir, environment);
   const catalogue = await loadCatalogue({ sandbox, cacheDir });
   for (const { file, error } of catalogue.broken) log.error({ file, code: error.code }, error.message);
   await saveCatalogue(
@@ -136,6 +139,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
     capabilities,
     internalHosts,
     fetcher,
+    sealKey,
     faults: NO_FAULTS,
     log: (line, details) => log.info(details, line),
     tags,
@@ -148,11 +152,12 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
       broken: catalogue.broken.map(({ file }) => path.basename(file)),
     }),
   });
+  const plugins = createPlugins({ db, log: (line, details) => log.warn(details, line) });
+  const site = publicUrlFrom(environment);
   // each by itself: a long recording keeps nobody from trying a plugin
-  const sealKey = await loadSealKey(dataDir, environment);
   const kinds: ErrandKind[] = [
     ...(tags.includes('media') ? (['inspect'] as const) : []),
-    ...(tags.includes('light') ? (['plugin'] as const) : []),
+    ...(tags.includes('light') ? (['plugin', 'connection'] as const) : []),
   ];
   const errands = await Promise.all(
     kinds.map((kind) =>
@@ -164,6 +169,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
         capabilities,
         kinds: [kind],
         plugins: { sandbox, fetcher, sealKey, registry: () => usualRegistry(environment) },
+        connections: { sandbox, fetcher, sealKey, plugins, catalogue, egress, site },
         log: (line, details) => log.warn(details, line),
       }),
     ),
@@ -193,6 +199,7 @@ async function start(environment: NodeJS.ProcessEnv): Promise<Running> {
         sweep.stop(),
         triggers?.stop(),
       ]);
+      await plugins.stop();
       await close();
       await sandbox[Symbol.asyncDispose]();
       await pool.end();

@@ -152,14 +152,14 @@ export function checkForeignManifest(json: string): ManifestJson {
     }
   }
   for (const { host, path } of manifest.capabilities.http ?? []) {
-    if (host === undefined) throw manifestRefused(`${id} names no host for ${path}.`, 'Name the host of each address.');
-    if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(host) || OWN_HOST.test(host) || /^[\d.]+$/.test(host)) {
-      throw manifestRefused(
-        `${id} asks for ${host}, which is no public host.`,
-        'Name the host as the public knows it.',
-      );
+    if (host === undefined && manifest.connection === undefined) {
+      throw manifestRefused(`${id} names no host for ${path}.`, 'Name the host of each address, or a connection.');
     }
+    if (host !== undefined) requirePublic(id, host);
   }
+  checkPlatform(manifest);
+  const { platform } = manifest;
+  if (platform?.server.kind === 'fixed') for (const host of platform.server.hosts) requirePublic(id, host);
   const unexplained = rightsOf(manifest).find(({ why }) => why.length === 0);
   if (unexplained) {
     const capability = unexplained.id.split(' ')[0];
@@ -169,6 +169,67 @@ export function checkForeignManifest(json: string): ManifestJson {
     );
   }
   return manifest;
+}
+
+function requirePublic(id: string, host: string): void {
+  if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(host) && !OWN_HOST.test(host) && !/^[\d.]+$/.test(host)) return;
+  throw manifestRefused(`${id} asks for ${host}, which is no public host.`, 'Name the host as the public knows it.');
+}
+
+/** What belongs together in a manifest that works with an account; of built-in nodes too. Throws MANIFEST_REFUSED. */
+export function checkPlatform({
+  id,
+  connection,
+  platform,
+  effect,
+  exports,
+  capabilities,
+  inputs,
+  outputs,
+}: ManifestJson): void {
+  const refuse = (message: string, hint: string) => manifestRefused(`${id} ${message}`, hint);
+  if ((connection === undefined) !== (platform === undefined)) {
+    throw refuse(
+      'has only one of `connection` and `platform`.',
+      'The one names the account, the other describes its service.',
+    );
+  }
+  if (!platform) return;
+  const { connect, server, post, quotas = [], webhooks } = platform;
+  const places =
+    connect.kind === 'oauth2'
+      ? [connect.authorize, connect.token, connect.revoke, connect.exchange?.first, connect.exchange?.again]
+      : [];
+  const away = places.find((each) => each?.host !== undefined && server.kind === 'asked');
+  if (away) throw refuse(`names the host ${away.host}, and its server is asked for.`, 'Leave the host away.');
+  for (const { zone } of quotas) {
+    if (!isZone(zone))
+      throw refuse(`has a quota in the zone ${zone}, which there is not.`, 'Name one such as America/Los_Angeles.');
+  }
+  const uses = (capabilities.http ?? []).flatMap((grant) => Object.keys(grant.uses ?? {}));
+  const unknown = uses.find((name) => !quotas.some((quota) => quota.name === name));
+  if (unknown !== undefined)
+    throw refuse(`uses "${unknown}", which is none of its quotas.`, 'Declare it under platform.quotas.');
+  if (webhooks && !exports.includes('events'))
+    throw refuse('exports no events.', 'What reads its webhooks is called so.');
+  if (!post) return;
+  if (effect !== 'writes-external') throw refuse(`publishes, and its effect is "${effect}".`, 'Say writes-external.');
+  for (const name of ['account', 'remove', 'metrics'] as const) {
+    if (!exports.includes(name)) throw refuse(`exports no ${name}.`, 'A platform that is published to has to.');
+  }
+  const port = [...Object.keys(post.rules), ...(post.oneOf ?? [])].find((name) => !Object.hasOwn(inputs, name));
+  if (port !== undefined) throw refuse(`has a rule for "${port}", which is none of its inputs.`, 'Name an input.');
+  if (!Object.values(outputs).some(({ type, list }) => type === 'post' && !list)) {
+    throw refuse('publishes, and gives no post.', 'Give an output of the type post.');
+  }
+}
+
+function isZone(zone: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: zone }) !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** First parts of ids that are the product's, now or later. */

@@ -26,6 +26,8 @@ export type ForeignPlugin = Plugin & { plugin: string; packed: { digest: string;
 export type Held = {
   /** Throws where the plugin may not; else the call runs under its right until `done`. */
   enter(call: Call, sentBytes: number): { done(receivedBytes: number): void };
+  /** Throws where it has not this right; else all of the execution is under it. */
+  demand(right: string): void;
   /** Why it was ended, once it was. */
   readonly ended: ErrorJson | null;
   /** Whether its author is at work on it: what it does is kept for them. */
@@ -230,18 +232,22 @@ export function createPlugins(options: {
         },
       };
       running.add(execution);
+      const begin = (right: string, sentBytes: number) => {
+        const current = rights.get(place(workspaceId, plugin)) ?? now;
+        if (!current.rights.has(right)) {
+          count(workspaceId, plugin, right, { refused: 1 });
+          throw grantMissing(manifest.title, right);
+        }
+        execution.uses.set(right, (execution.uses.get(right) ?? 0) + 1);
+        count(workspaceId, plugin, right, { calls: 1, sentBytes });
+      };
       return {
+        demand: (right) => begin(right, 0),
         enter(call, sentBytes) {
           const right = rightFor(manifest, call);
           // what is declared nowhere is refused by who knows the declaration
           if (right === null) return { done: () => {} };
-          const current = rights.get(place(workspaceId, plugin)) ?? now;
-          if (!current.rights.has(right)) {
-            count(workspaceId, plugin, right, { refused: 1 });
-            throw grantMissing(manifest.title, right);
-          }
-          execution.uses.set(right, (execution.uses.get(right) ?? 0) + 1);
-          count(workspaceId, plugin, right, { calls: 1, sentBytes });
+          begin(right, sentBytes);
           return {
             done(receivedBytes) {
               const left = execution.uses.get(right)! - 1;

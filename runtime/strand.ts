@@ -6,6 +6,7 @@ import type { AssetStore } from './assets.ts';
 import type { InternalHost } from './broker.ts';
 import type { Capability } from './capabilities/capability.ts';
 import type { Catalogue } from './catalogue.ts';
+import type { Accounts } from './connections/account.ts';
 import type { Faults } from './faults.ts';
 import type { Fetcher } from './fetch.ts';
 import type { Decision } from './graph/advance.ts';
@@ -42,6 +43,8 @@ export type StepHost = {
   capabilities: ReadonlyMap<string, Capability>;
   internalHosts: ReadonlyMap<string, InternalHost>;
   fetcher: Fetcher;
+  /** Where accounts are kept; without it none is connected. */
+  accounts?: Accounts;
   stores(workspaceId: string): { assets: AssetStore; values: Values };
   faults: Faults;
   /** Keys of the plans that this worker knows. */

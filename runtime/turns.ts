@@ -2,7 +2,7 @@
  * A request's turn at its connection: at once, after a short wait, or by sleeping until it comes. A sleeping step holds no
  * worker, its turn is kept for it, and the sleep is no attempt. Limits: db/turns.ts; what a service asks for by status 429
  * holds for every worker.
- * Errors: STEP_PAUSED (not seen by people).
+ * Errors: STEP_PAUSED (not seen by people); QUOTA_SPENT outside of runs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../db/connect.ts';
@@ -16,10 +16,18 @@ export type Turns = {
   take(connection: ConnectionName & { label: string }, limit: RateLimit | null): Promise<void>;
   /** What it answered: where it asks to wait, nobody asks it before that. */
   heard(connection: ConnectionName, status: number, headers: Headers): Promise<void>;
+  /** Puts the step to sleep until then. Never comes back in this attempt. */
+  sleepUntil(at: Date, why: string): never;
 };
 
 /** For what is outside of runs and asks nobody. */
-export const NO_TURNS: Turns = { take: async () => {}, heard: async () => {} };
+export const NO_TURNS: Turns = {
+  take: async () => {},
+  heard: async () => {},
+  sleepUntil(at, why) {
+    throw new CapabilityError('QUOTA_SPENT', why, { retry: 'later', notBefore: at.toISOString() });
+  },
+};
 
 /** A wait as short as this is waited for where it is. */
 const IN_PLACE_MS = 1_000;
@@ -67,6 +75,10 @@ export function turnsOf(step: {
       const seconds = until ? Math.max(0, (Date.parse(until) - Date.now()) / 1000) : USUAL_HOLD_SECONDS;
       free.delete(`${connection.shared ? '' : step.workspaceId} ${connection.name}`);
       await inside((tx) => holdBack(tx, connection, seconds));
+    },
+    sleepUntil(at, why) {
+      step.pause(Math.max(0, at.getTime() - Date.now()), why);
+      throw new CapabilityError('STEP_PAUSED', 'The step waits.');
     },
   });
 }

@@ -22,6 +22,7 @@ import type { Plan } from './graph/plan.ts';
 import { resolveNodes } from './graph/resolve.ts';
 import { createPlugins } from './plugins.ts';
 import { type Listening, listenToQueue } from './queue.ts';
+import type { SealKey } from './seal.ts';
 import { carryStrand } from './step.ts';
 import type { Ahead, Carried, RunPlan, StepHost, StrandHold } from './strand.ts';
 import { createTally } from './tally.ts';
@@ -36,6 +37,8 @@ export type WorkerOptions = Pick<
   assetsDir: string;
   /** Where assets lie; in `assetsDir` where absent. */
   objects?: Objects;
+  /** Opens the secrets of accounts; without it none is connected. */
+  sealKey?: SealKey;
   /** Slots per lane; `media` for each lane but `light`. */
   slots?: { light?: number; media?: number };
   /** The lanes it takes; light and media where absent. */
@@ -114,6 +117,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const plugins = createPlugins({ db, log: options.log });
   const host: StepHost = {
     ...options,
+    ...(options.sealKey && { accounts: { db, sealKey: options.sealKey, fetcher: options.fetcher } }),
     plugins,
     pace: new Map(),
     tally,

@@ -20,6 +20,7 @@ import { livingWorkers } from '../db/ledger.ts';
 import { inWorkspace } from '../db/workspace.ts';
 import { assetStore, objectsFrom } from '../runtime/assets.ts';
 import { loadSealKey, type SealKey } from '../runtime/seal.ts';
+import { registerConnections } from './connections.ts';
 import type { Authorize, Services } from './deps.ts';
 import { diskOf } from './disk.ts';
 import { registerHooks } from './hooks.ts';
@@ -125,6 +126,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   registerMedia(app, services, authorize);
   registerShowcase(app, services);
   registerWaits(app, services);
+  await registerConnections(app, services, authorize);
   await registerHooks(app, services);
   registerHealth(app, services);
   registerMetrics(app, services);

@@ -1,4 +1,5 @@
 /** All procedures, by noun. `AppRouter` is the editor's door: a type, nothing of it is bundled. */
+import { connections } from './connections.ts';
 import { effects } from './effects.ts';
 import { engines, speech } from './engines.ts';
 import { failures } from './failures.ts';
@@ -31,6 +32,7 @@ export const appRouter = router({
   assets,
   engines,
   speech,
+  connections,
   settings,
   showcase,
   waits,

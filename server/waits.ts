@@ -152,6 +152,16 @@ async function decide(
   if (Object.keys(decision.edits).some((field) => !offered.has(field))) {
     throw new Problem('BAD_REQUEST', 'FIELD_NOT_OFFERED', 'One of the changed texts was not offered for changing.');
   }
+  const open = question.fields.find(({ name, value, choices }) => {
+    const given = decision.edits[name] ?? value;
+    const mayBeEmpty = given === '' && decision.outcome !== question.outcomes[0]!.name;
+    return choices && !mayBeEmpty && !choices.some((choice) => choice.value === given);
+  });
+  if (open) {
+    throw new Problem('BAD_REQUEST', 'FIELD_NOT_CHOSEN', `"${open.title}" has to be chosen first.`, {
+      hint: 'Choose one of what is offered.',
+    });
+  }
   const step = { runId: place.runId, node: place.nodeId, path: place.path };
   const came = await answerWait(tx, step, { name: place.name, kind: 'person', value: decision, by });
   if (came !== 'answered') {

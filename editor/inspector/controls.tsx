@@ -16,10 +16,9 @@ export type RecordingControl = (props: {
   onChange: (value: Json | undefined) => void;
 }) => ReactNode;
 
-/** Draws a `pipeline` field, where there is a canvas around it. */
-export const PipelineContext = createContext<
-  ((props: Omit<Parameters<RecordingControl>[0], 'name'> & { disabled: boolean }) => ReactNode) | null
->(null);
+type OuterProps = Omit<Parameters<RecordingControl>[0], 'name'> & { disabled: boolean };
+/** Draws what is chosen from the workspace, a `pipeline` or an `account`, where there is a canvas around it. */
+export const OuterFields = createContext<Record<'pipeline' | 'account', (props: OuterProps) => ReactNode> | null>(null);
 
 type ControlProps = {
   id: string;
@@ -37,7 +36,7 @@ type ControlProps = {
 
 export function Control({ id, field, path, value, disabled, bad, onDraft, onChange, recording }: ControlProps) {
   const describedBy = bad ? `${id}-note` : undefined;
-  const pipeline = useContext(PipelineContext);
+  const outer = useContext(OuterFields);
   switch (field.kind) {
     case 'choice': {
       const options = field.options.map((option) => ({ value: String(option.value), label: option.label }));
@@ -128,7 +127,8 @@ export function Control({ id, field, path, value, disabled, bad, onDraft, onChan
     case 'recording':
       return recording({ id, name: field.name, value, onChange });
     case 'pipeline':
-      return pipeline?.({ id, value, disabled, onChange }) ?? <span>{shownValue(field, value)}</span>;
+    case 'account':
+      return outer?.[field.kind]({ id, value, disabled, onChange }) ?? <span>{shownValue(field, value)}</span>;
     case 'words':
       return (
         <WordsControl

@@ -1,6 +1,6 @@
 /**
  * Reads the JSON Schema of a node's config into the fields of a form. Pure. Known hints: `title`, `description` or
- * `help`, `unit`, `slider`, `group`, `labels` (value → words), `placeholder`, `step`, and `x-widget`: `recording`, `pipeline`,
+ * `help`, `unit`, `slider`, `group`, `labels` (value → words), `placeholder`, `step`, and `x-widget`: `recording`, `pipeline`, `account`,
  * `color`, `textarea`, `code`, `segmented`, `list`, `port`. What is wrong with a config says runtime/graph, the same as at a run.
  */
 import { resolveConfig } from '../../runtime/graph/config.ts';
@@ -32,6 +32,8 @@ export type FormField = Common &
     | { kind: 'recording' }
     /** Another pipeline, with the version and the ports it had when it was chosen. */
     | { kind: 'pipeline' }
+    /** One of the brand's accounts, by name. */
+    | { kind: 'account' }
     | { kind: 'words'; items: 'text' | 'choice'; options: { value: string | number; label: string }[] }
     | { kind: 'object'; fields: FormField[] }
     | { kind: 'json' }
@@ -134,6 +136,7 @@ function fieldOf(name: string, given: Schema, root: Schema): FormField {
   const widget = text(schema['x-widget']);
   if (widget === 'recording') return { ...common, kind: 'recording' };
   if (widget === 'pipeline') return { ...common, kind: 'pipeline' };
+  if (widget === 'account') return { ...common, kind: 'account' };
   if (widget === 'color') return { ...common, kind: 'color' };
 
   const constants = solid && solid.length > 1 && solid.every((branch) => 'const' in branch);

@@ -100,6 +100,7 @@ function Row({ field, path, value, error, onDraft, disabled, onChange, recording
     Boolean(fx.box) ||
     field.kind === 'recording' ||
     field.kind === 'pipeline' ||
+    field.kind === 'account' ||
     field.kind === 'object' ||
     field.kind === 'json' ||
     field.kind === 'rows' ||

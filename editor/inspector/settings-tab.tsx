@@ -9,7 +9,8 @@ import { promote, setField } from '../commands/edit.ts';
 import { ScheduleBox } from '../triggers/schedule-box.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { RecordingPicker } from '../uploads/recording-picker.tsx';
-import { PipelineContext } from './controls.tsx';
+import { AccountField } from './account-field.tsx';
+import { OuterFields } from './controls.tsx';
 import type { Json } from './form-schema.ts';
 import { FxContext } from './fx.tsx';
 import { PipelineField } from './pipeline-field.tsx';
@@ -74,7 +75,12 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
         <ScheduleBox node={node} disabled={readOnly} onChange={(when) => change('when', when)} />
       )}
       <FxContext value={fx}>
-        <PipelineContext value={(props) => <PipelineField {...place} {...props} />}>
+        <OuterFields
+          value={{
+            pipeline: (props) => <PipelineField {...place} {...props} />,
+            account: (props) => <AccountField workspaceId={place.workspaceId} manifest={manifest} {...props} />,
+          }}
+        >
           <SchemaForm
             schema={manifest.config}
             config={node.config}
@@ -96,7 +102,7 @@ export function Settings({ node, manifest }: { node: GraphNode; manifest: Manife
               />
             )}
           />
-        </PipelineContext>
+        </OuterFields>
       </FxContext>
       {manifest.shape !== 'call-pipeline' && <PolicyBox node={node} manifest={manifest} disabled={readOnly} />}
     </>

@@ -24,6 +24,7 @@ export const NAV = [
   { to: '/w/$workspaceId/approvals', label: 'Approvals', icon: 'user-check', exact: false },
   { to: '/w/$workspaceId/recordings', label: 'Recordings', icon: 'film', exact: false },
   { to: '/w/$workspaceId/brands', label: 'Brands', icon: 'palette', exact: false },
+  { to: '/w/$workspaceId/connections', label: 'Connections', icon: 'plug', exact: false },
   { to: '/w/$workspaceId/plugins', label: 'Plugins', icon: 'puzzle', exact: false },
   { to: '/w/$workspaceId/members', label: 'Members', icon: 'users', exact: false },
   { to: '/w/$workspaceId/settings', label: 'Settings', icon: 'settings', exact: false },

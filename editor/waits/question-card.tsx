@@ -11,7 +11,7 @@ import { ValueView } from '../media/value-view.tsx';
 import { dateTime, exact } from '../shell/dates.ts';
 import { Button } from '../ui/button.tsx';
 import { ErrorOf } from '../ui/error-card.tsx';
-import { Field, TextArea } from '../ui/field.tsx';
+import { Field, Select, TextArea } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { announce } from '../ui/live.tsx';
 
@@ -56,14 +56,24 @@ export function QuestionCard({ question: asked, decide, onDecided }: QuestionCar
         <>
           {fields.map((field) => (
             <Field key={field.name} label={named(field.title)}>
-              {({ id }) => (
-                <TextArea
-                  id={id}
-                  rows={field.value.length > 90 ? 4 : 2}
-                  value={edits[field.name] ?? field.value}
-                  onChange={(event) => setEdits({ ...edits, [field.name]: event.target.value })}
-                />
-              )}
+              {({ id }) =>
+                field.choices ? (
+                  <Select
+                    id={id}
+                    value={edits[field.name] ?? field.value}
+                    placeholder="Choose…"
+                    options={field.choices.map((choice) => ({ value: choice.value, label: choice.title }))}
+                    onChange={(value) => setEdits({ ...edits, [field.name]: value })}
+                  />
+                ) : (
+                  <TextArea
+                    id={id}
+                    rows={field.value.length > 90 ? 4 : 2}
+                    value={edits[field.name] ?? field.value}
+                    onChange={(event) => setEdits({ ...edits, [field.name]: event.target.value })}
+                  />
+                )
+              }
             </Field>
           ))}
           <Field label="A word about it" help="Optional. It is kept with the step.">

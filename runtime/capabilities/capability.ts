@@ -10,6 +10,23 @@ import type { BrandKit, ErrorJson, ManifestJson } from '../../nodes/contract.ts'
 import type { AssetStore } from '../assets.ts';
 import type { Turns } from '../turns.ts';
 
+/** The account a step works with (`runtime/connections/account.ts`). Its secrets are for requests to its `hosts` alone. */
+export type StepConnection = {
+  id: string;
+  name: string;
+  platform: string;
+  account: string;
+  server: string;
+  /** In small letters. */
+  hosts: readonly string[];
+  /** Headers with its secrets, renewed where they are about to end, and the secrets as they must not come back. */
+  authorize(): Promise<{ revision: number; headers: Record<string, string>; secrets: string[] }>;
+  /** The service refused those of this revision. True: there are others by now, and the request may be sent again. */
+  refused(revision: number): Promise<boolean>;
+  /** Takes units of the quotas; null where there were enough, else which were not and when new ones come. */
+  takeUnits(uses: Record<string, number>): Promise<{ name: string; until: Date } | null>;
+};
+
 /** Everything a capability may know about the step that asks. */
 export type StepScope = {
   workspaceId: string;
@@ -24,6 +41,8 @@ export type StepScope = {
   now: string;
   manifest: ManifestJson;
   brand: BrandKit;
+  /** Where the manifest names one. */
+  connection?: StepConnection | null;
   assets: AssetStore;
   /** Aborted on cancel, time-out, lost lease and shutdown. */
   signal: AbortSignal;

@@ -6,6 +6,7 @@
  *   assets read, media clip, ai json     one operation
  *   brand colors                         one part of the brand kit
  *   render, store, wait                  the capability as a whole
+ *   account example api.example.com      a connected account at a service, whose secrets go to these hosts
  *
  * `touches` says what people care about: `world` (it changes something outside), `hosts` (data leaves for a host), `money`
  * (it is paid for), `data` (it sees or stores something of the workspace), `none`.
@@ -53,14 +54,27 @@ const BRAND: Record<string, string> = {
 export const httpRight = ({ method, host, path }: Pick<HttpGrant, 'method' | 'path'> & { host?: string | undefined }) =>
   `http ${method} ${host?.toLowerCase() ?? 'connection'} ${path}`;
 
+/** The right to act with an account: another host, another right. Null where it works with none. */
+export function accountRight({ connection, platform }: ManifestJson): string | null {
+  if (!connection || !platform) return null;
+  const hosts = platform.server.kind === 'fixed' ? platform.server.hosts : ['*'];
+  return `account ${connection.platform} ${hosts.map((host) => host.toLowerCase()).join(' ')}`;
+}
+
 /** Of one node type, in a fixed order. */
 export function rightsOf(manifest: ManifestJson): Right[] {
   const { assets = [], media = [], ai = [], http = [], render, brand = [], store, wait, why } = manifest.capabilities;
   const rights: Right[] = [];
   const add = (id: string, title: string, touches: Touches, reason: string | undefined, host: string | null = null) =>
     rights.push({ id, title, why: reason === undefined ? [] : [reason], touches, host });
+  if (manifest.platform) {
+    const { title, server } = manifest.platform;
+    const to = server.kind === 'fixed' ? server.hosts.join(', ') : 'the server you name';
+    const what = `Act with an account at ${title} that you connect: its secrets go to ${to}`;
+    add(accountRight(manifest)!, what, 'world', why?.account);
+  }
   for (const grant of http) {
-    const reads = grant.method === 'GET' || grant.method === 'HEAD';
+    const reads = grant.method === 'GET' || grant.method === 'HEAD' || grant.reads === true;
     const writes = manifest.effect === 'writes-external' && !reads;
     const where = grant.host?.toLowerCase() ?? "its account's server";
     const act = writes ? 'Change things at' : reads ? 'Read from' : 'Send to';
@@ -126,6 +140,14 @@ export function rightFor(
     default:
       return null;
   }
+}
+
+/** Whether a request changes nothing: a GET, or a POST of which its author says so. */
+export function onlyAsks(
+  manifest: ManifestJson,
+  request: { method: string; host?: string | undefined; path: string },
+): boolean {
+  return request.method === 'GET' || request.method === 'HEAD' || grantFor(manifest, request)?.reads === true;
 }
 
 /** `/statuses/{id}` fits `/statuses/7` and neither `/statuses/7/more` nor `/statuses/..`. */

@@ -147,7 +147,11 @@ export function frameReader(onFrame: (frame: Frame) => void, onBroken: () => voi
 
 // ---------------------------------------------------------------- what the host tells the child
 
-export const ENTRIES = ['run', 'simulate', 'lookup', 'migrateConfig', 'manifest'] as const;
+export const ENTRIES = [
+  ...['run', 'simulate', 'lookup', 'migrateConfig', 'manifest'],
+  ...['account', 'validate', 'remove', 'metrics', 'events'],
+] as readonly ('run' | 'simulate' | 'lookup' | 'migrateConfig' | 'manifest' | PlatformEntry)[];
+type PlatformEntry = 'account' | 'validate' | 'remove' | 'metrics' | 'events';
 export type Entry = (typeof ENTRIES)[number];
 
 export type RunHeader = {

@@ -79,7 +79,13 @@ export function conformance(sandbox: Sandbox, manifest: ManifestJson, code: stri
         now: NOW,
         seed: manifest.id,
         brand: BRAND,
-        connection: { id: 'connection', name: 'Example account', platform: manifest.connection?.platform ?? 'none' },
+        connection: {
+          id: 'connection',
+          name: 'Example account',
+          platform: manifest.connection?.platform ?? 'none',
+          account: 'account',
+          server: 'account.example',
+        },
       },
       inputs: (how.inputs === undefined ? example.inputs : how.inputs) as Json,
       limits: {

@@ -77,6 +77,8 @@ async function runExample(id: string, entry: 'run' | 'simulate') {
         id: 'connection',
         name: 'Example account',
         platform: plugin.manifest.connection?.platform ?? 'none',
+        account: 'account',
+        server: 'account.example',
       },
     },
     inputs: example.inputs,

@@ -10,6 +10,7 @@ import { appRouter } from '../../server/router.ts';
 import { TEST_KIT } from '../support/database.ts';
 import {
   call,
+  makeAccount,
   makeAsset,
   makeEffect,
   makeFetch,
@@ -233,6 +234,22 @@ const INPUTS: Record<string, (place: Place) => Promise<Record<string, unknown>> 
   'mail.test': () => ({}),
   'plugins.list': () => ({}),
   'plugins.get': async (place) => ({ name: (await makePlugin(world.server, place)).name }),
+  'connections.list': ({ brandId }) => ({ brandId }),
+  'connections.posts': ({ brandId }) => ({ brandId }),
+  'connections.refresh': ({ brandId }) => ({ brandId }),
+  'connections.begin': async (place) => ({
+    brandId: place.brandId,
+    type: (await makeAccount(world.server, place)).type,
+  }),
+  'connections.get': async (place) => ({ id: (await makeAccount(world.server, place)).connecting }),
+  'connections.setApp': async (place) => ({
+    type: (await makeAccount(world.server, place)).type,
+    clientId: 'client',
+    clientSecret: 'secret',
+  }),
+  'connections.hook': async (place) => ({ id: (await makeAccount(world.server, place)).connection }),
+  'connections.disconnect': async (place) => ({ id: (await makeAccount(world.server, place)).connection }),
+  'connections.removePost': async (place) => ({ id: (await makeAccount(world.server, place)).post }),
   'plugins.trials': async (place) => ({ name: (await makePlugin(world.server, place)).name, after: null }),
   'plugins.look': async (place) => ({ digest: (await makePlugin(world.server, place)).digest }),
   'plugins.fetch': () => ({ name: 'some-plugin', version: null }),

@@ -102,6 +102,9 @@ const EXEMPT: Record<string, string> = {
   '/api/trpc/:path': 'each procedure by itself: procedures.test.ts',
   '/login/:token': 'the secret of the link is the right: tests/server/session.test.ts',
   '/api/waits/:token': 'the signature of the link is the right: tests/server/waits.test.ts',
+  '/connections/callback': 'the state is the right, and only of whoever began: tests/connections/mastodon.test.ts',
+  '/hooks/accounts/:secret':
+    'the secret of the address and the signature are the right: tests/connections/samplecast.test.ts',
   '/hooks/:secret': 'the secret of the address is the right: tests/triggers/hooks.test.ts',
   '/healthz': 'for the operator’s probes: counts and versions, nothing of a workspace (below)',
   '/metrics': 'figures for the operator, of no workspace: tests/server/metrics.test.ts',

@@ -7,10 +7,12 @@ import { sql } from 'kysely';
 import { audit, createInvitation, createToken, type MemberRole, ROLES, setKey, sha256 } from '../../db/accounts.ts';
 import { addSidecar } from '../../db/assets.ts';
 import { createBrand } from '../../db/brands.ts';
+import { beginConnecting, keepConnection, setApp, setHook, takeUnits } from '../../db/connections.ts';
 import { keepInspection, sendErrand } from '../../db/errands.ts';
 import { tell } from '../../db/notices.ts';
 import { createPipeline, publishPipeline } from '../../db/pipelines.ts';
 import { addPackage, addPluginUse, keepCarries, setRegistry, settlePackage, usePackage } from '../../db/plugins.ts';
+import { keepEvent, keepPost, listPosts } from '../../db/posts.ts';
 import { startRun } from '../../db/runs.ts';
 import { publishPage } from '../../db/showcase.ts';
 import { setRetention } from '../../db/storage.ts';
@@ -23,6 +25,8 @@ import { inWorkspace, type WorkspaceTx } from '../../db/workspace.ts';
 import { firstSteps } from '../../runtime/graph/advance.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { planOf } from '../../runtime/graph/plan.ts';
+import { hookPlace } from '../../runtime/graph/sealed.ts';
+import { seal } from '../../runtime/seal.ts';
 import { manifest, packed } from '../plugins/packed.ts';
 import { TEST_KIT } from '../support/database.ts';
 import { BEGIN, SAY, startTestServer, type TestServer } from '../support/server.ts';
@@ -84,6 +88,7 @@ async function fill(server: TestServer, place: Place, userId: string): Promise<v
       ...{ ms: 1, cpuMs: 1, heapBytes: 1, error: null, said: [{ at: 0, kind: 'log' as const, line: place.mark }] },
     }),
   );
+  await makeAccount(server, place);
   await inside((tx) => keepCarries(tx, plugin, [{ pipelineId, revision: 0, operations: [], inverse: [], review: [] }]));
   await inside(async (tx) => {
     await setRegistry(tx, { url: `https://${place.mark}.example`, sealed: 'sealed' });
@@ -424,4 +429,59 @@ export async function call(
 function told(status: number, text: string): Answer {
   const code = /"problem":\{"code":"([A-Z_0-9]+)"/.exec(text)?.[1] ?? null;
   return { status: code === null ? status : Math.max(status, 400), code, text };
+}
+
+/** A plugin that connects to a service, an account there, an attempt to connect another, and a post. */
+export async function makeAccount(
+  server: TestServer,
+  place: Place,
+): Promise<{ type: string; connection: string; connecting: string; post: string }> {
+  const name = `platform-${randomUUID()}`;
+  const type = `p${randomBytes(6).toString('hex')}.publish`;
+  const platform = 'somewhere';
+  const own = manifest(type, {
+    connection: { platform, scopes: [] },
+    platform: {
+      title: place.mark,
+      server: { kind: 'fixed', hosts: ['api.example.com'] },
+      connect: {
+        ...{ kind: 'oauth2', client: 'body', refresh: 'none' },
+        authorize: { path: '/authorize' },
+        token: { path: '/token' },
+        app: { from: 'admin', help: '' },
+      },
+      webhooks: { header: 'x-signature', id: { field: 'id' }, secret: 'connection' },
+    },
+  });
+  const { id: connecting } = { id: randomUUID() };
+  const { sealKey } = server.services;
+  const { runId } = await makeRun(server, place);
+  const text = packed(name, '1.0.0', [{ manifest: own, entries: '{ run: () => ({}) }' }]);
+  return inWorkspace(server.services.db, place.workspaceId, async (tx) => {
+    const digest = sha256(text);
+    await addPackage(tx, { digest, name, version: '1.0.0', source: { kind: 'file' }, file: text, by: null });
+    const types = [{ type, version: '1.0.0', behaviour: digestOf(text), place: 0, manifest: own }];
+    await settlePackage(tx, digest, { types });
+    await usePackage(tx, { digest, name, rights: [], isDev: false, by: null });
+    const { brandId, mark, workspaceId } = place;
+    const connection = await keepConnection(tx, {
+      ...{ id: randomUUID(), plugin: name, platform, brandId, title: mark, server: 'api.example.com', account: mark },
+      ...{ name: mark, url: null, scopes: [], sealed: () => 'sealed', expiresAt: null, by: null },
+    });
+    const hook = JSON.stringify({ path: randomBytes(32).toString('base64url'), secret: mark });
+    const sealed = seal(sealKey, hook, hookPlace(workspaceId, connection));
+    await setHook(tx, connection, { sha256: sha256(connection), sealed });
+    const { rows } = await sql<{ user_id: string }>`select user_id from member limit 1`.execute(tx);
+    const by = rows[0]!.user_id;
+    const attempt = { id: connecting, brandId, type, server: 'api.example.com', sealed: null, by };
+    await beginConnecting(tx, { ...attempt, redirectUri: 'http://localhost/connections/callback' });
+    const app = { plugin: name, platform, server: 'api.example.com', redirectUri: '' };
+    await setApp(tx, app, { clientId: mark, sealed: 'sealed', by: null });
+    const about = { platform, url: 'https://example.com', title: mark, publishedAt: new Date().toISOString() };
+    await keepPost(tx, { brandId, connectionId: connection, runId, node: 'say', type, post: { id: mark, ...about } });
+    await keepEvent(tx, { connectionId: connection, event: mark, headers: {}, body: mark });
+    await takeUnits(tx, { of: connection, name: 'units', startsAt: new Date(), units: 1, most: 10 });
+    const post = (await listPosts(tx, [brandId])).find(({ connectionId }) => connectionId === connection)!.id;
+    return { type, connection, connecting, post };
+  });
 }

@@ -15,7 +15,7 @@ import type { InternalHost } from '../../runtime/broker.ts';
 import { assetsCapability } from '../../runtime/capabilities/assets.ts';
 import type { Capability } from '../../runtime/capabilities/capability.ts';
 import { type Catalogue, loadCatalogue } from '../../runtime/catalogue.ts';
-import { NO_FAULTS } from '../../runtime/faults.ts';
+import { type Faults, NO_FAULTS } from '../../runtime/faults.ts';
 import { createFetcher, type EgressMap, type Fetcher } from '../../runtime/fetch.ts';
 import type { Graph } from '../../runtime/graph/graph.ts';
 import { createSandbox, type Sandbox } from '../../runtime/sandbox/sandbox.ts';
@@ -33,6 +33,7 @@ export type SceneOptions = {
   nodes?: string;
   capabilities?: (fetcher: Fetcher) => Capability[];
   internalHosts?: InternalHost[];
+  faults?: Faults;
 };
 
 export async function openScene(options: SceneOptions = {}) {
@@ -87,7 +88,8 @@ export async function openScene(options: SceneOptions = {}) {
       capabilities: new Map(capabilities.map((each) => [each.name, each])),
       internalHosts: new Map((options.internalHosts ?? []).map((each) => [each.host, each])),
       fetcher,
-      faults: NO_FAULTS,
+      sealKey: server.services.sealKey,
+      faults: options.faults ?? NO_FAULTS,
       log: (line, details) => log.push(`${line} ${JSON.stringify(details)}`),
     });
   let worker: Worker | undefined = options.idle ? undefined : await startOne();
