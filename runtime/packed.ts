@@ -151,13 +151,13 @@ export function checkForeignManifest(json: string): ManifestJson {
       throw manifestRefused(`${id} exports no ${name}.`, `A node of effect "${manifest.effect}" has to.`);
     }
   }
+  checkPlatform(manifest);
   for (const { host, path } of manifest.capabilities.http ?? []) {
     if (host === undefined && manifest.connection === undefined) {
       throw manifestRefused(`${id} names no host for ${path}.`, 'Name the host of each address, or a connection.');
     }
     if (host !== undefined) requirePublic(id, host);
   }
-  checkPlatform(manifest);
   const { platform } = manifest;
   if (platform?.server.kind === 'fixed') for (const host of platform.server.hosts) requirePublic(id, host);
   const unexplained = rightsOf(manifest).find(({ why }) => why.length === 0);

@@ -47,15 +47,11 @@ export const manifest = defineManifest({
       .enum(['public', 'unlisted', 'private'])
       .default('public')
       .meta({ title: 'Who sees it', help: 'Unlisted: everybody, but not in public timelines. Private: followers.' }),
-    description: z
-      .string()
-      .max(1_500)
-      .default('')
-      .meta({
-        title: 'Alt text',
-        'x-widget': 'textarea',
-        help: 'Read out to people who cannot see the picture or video.',
-      }),
+    description: z.string().max(1_500).default('').meta({
+      title: 'Alt text',
+      'x-widget': 'textarea',
+      help: 'Read out to people who cannot see the picture or video.',
+    }),
     account: z
       .string()
       .max(200)

@@ -110,7 +110,10 @@ export async function openAccounts(egress: ReadonlyMap<string, string>, options:
     async visit(url: string, token = admin): Promise<{ status: number; location: string | null; body: string }> {
       const there = await fetch(url, { redirect: 'manual' });
       const back = there.headers.get('location');
-      if (!back) return { status: there.status, location: null, body: await there.text() };
+      return back ? this.back(back, token) : { status: there.status, location: null, body: await there.text() };
+    },
+    /** As a browser that a service sends back. */
+    async back(back: string, token = admin): Promise<{ status: number; location: string | null; body: string }> {
       const reply = await fetch(back, { redirect: 'manual', headers: { authorization: `Bearer ${token}` } });
       return { status: reply.status, location: reply.headers.get('location'), body: await reply.text() };
     },

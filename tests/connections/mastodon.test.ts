@@ -133,6 +133,22 @@ test('one that did not arrive is looked up, and sent once more', async () => {
   expect(sentTo('POST', '/api/v1/statuses')).toHaveLength(2);
 });
 
+test('an act whose answer was lost is not looked up with another account, which knows nothing of it', async () => {
+  const first = await connect();
+  service.faults.add({ method: 'POST', path: '/api/v1/statuses', kind: 'commit-then-drop' });
+  const runId = await scene.run(publishing(TYPE, { text: 'Sent as Otto.' }));
+  await scene.until(
+    async () => service.state.statuses.filter(({ text }) => text === 'Sent as Otto.').length,
+    (posted) => posted === 1,
+  );
+  await scene.api('connections.disconnect', 'mutation', { id: first });
+  await scene.until(scene.list, ({ connections }) => connections.length === 0);
+  service.state.oauth.account = '102';
+  await connect();
+  expect((await ended(runId)).error).toMatchObject({ code: 'EFFECT_UNKNOWN', retry: 'person' });
+  expect(sentTo('POST', '/api/v1/statuses')).toHaveLength(1);
+});
+
 test('a video is sent as it lies in the store, and posted when the server is done with it', async () => {
   await connect();
   const { file, bytes } = await video();
