@@ -10,6 +10,7 @@ import {
   GuestResult,
   LIMITS,
   parseGuestJson,
+  TooDeep,
 } from './bridge.ts';
 
 test('frames come out as they went in, however the stream is cut', () => {
@@ -74,6 +75,14 @@ test('own __proto__ keys do not survive, however they are written or nested', ()
     if (text !== '"__proto__"') expect(show).not.toContain('__proto__');
   }
   expect(parseGuestJson('"__proto__"')).toBe('__proto__');
-  const deep = `${'['.repeat(50_000)}{"__proto__":1}${']'.repeat(50_000)}`;
-  expect(() => parseGuestJson(deep)).not.toThrow();
+});
+
+test('what lies too deep in itself is refused before anything walks it; brackets in texts are no depth', () => {
+  const deep = (depth: number) => `${'['.repeat(depth)}{"__proto__":1}${']'.repeat(depth)}`;
+  expect(() => parseGuestJson(deep(LIMITS.DEPTH))).not.toThrow();
+  expect(() => parseGuestJson(deep(LIMITS.DEPTH + 1))).toThrow(TooDeep);
+  expect(() => parseGuestJson(deep(50_000))).toThrow(TooDeep);
+  expect(parseGuestJson(JSON.stringify(['['.repeat(5_000), '\\"[{'.repeat(900)]))).toHaveLength(2);
+  const wide = JSON.stringify(Array.from({ length: 5_000 }, () => ({ a: [1] })));
+  expect(parseGuestJson(wide)).toHaveLength(5_000);
 });

@@ -61,8 +61,12 @@ export const LIMITS = {
   CALL_LENGTH: 8 * 1024 * 1024,
   REPLY_LENGTH: 16 * 1024 * 1024,
   CODE_LENGTH: 4 * 1024 * 1024,
+  /** How deep lists and objects of an output or of a call's arguments lie in one another. */
+  DEPTH: 500,
   CALLS: 10_000,
   LOG_LINES: 1_000,
+  /** What is above LOG_LINES is left out; above this the run ends. */
+  LOG_CALLS: 100_000,
   LOG_LINE_LENGTH: 1_000,
   PROGRESS_EVENTS: 2_000,
   FACTS: 200,
@@ -222,8 +226,34 @@ export type Verdict = z.infer<typeof Verdict>;
 export const Usage = z.strictObject({ cpuMs: z.number().min(0), heapBytes: z.number().min(0).nullable() });
 export type Usage = z.infer<typeof Usage>;
 
-/** Parses what a guest wrote, without own `__proto__` keys: they would reach whatever merges or assigns the value. */
+/** Whoever walks a value by recursion runs out of stack some thousands deep. */
+export class TooDeep extends Error {}
+
+/** Looked at in the text: the parser itself has no limit. A short one cannot be deep. */
+function refuseDepth(text: string): void {
+  if (text.length <= 2 * LIMITS.DEPTH) return;
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < text.length; at++) {
+    const sign = text.charCodeAt(at);
+    if (isText) {
+      if (sign === 92)
+        at++; // a backslash, and what it escapes
+      else if (sign === 34) isText = false;
+    } else if (sign === 34) isText = true;
+    else if (sign === 91 || sign === 123) {
+      depth += 1;
+      if (depth > LIMITS.DEPTH + 1) throw new TooDeep(); // the message that it stands in is one
+    } else if (sign === 93 || sign === 125) depth -= 1;
+  }
+}
+
+/**
+ * Parses what a guest wrote, without own `__proto__` keys: they would reach whatever merges or assigns the value. Throws
+ * `TooDeep`, and SyntaxError where it is no JSON.
+ */
 export function parseGuestJson(text: string): Json {
+  refuseDepth(text);
   const value = JSON.parse(text) as Json;
   if (/__proto__|\\u00/i.test(text)) dropPrototypeKeys(value);
   return value;

@@ -14,6 +14,7 @@ export type PreludeLimits = {
   CALL_LENGTH: number;
   CALLS: number;
   LOG_LINES: number;
+  LOG_CALLS: number;
   LOG_LINE_LENGTH: number;
   PROGRESS_EVENTS: number;
   FACTS: number;
@@ -238,8 +239,17 @@ export function prelude(host: (text: string) => void, limitsText: string) {
   }
 
   function log(run: RunState, value: unknown) {
-    if (!run.open || run.lines > limits.LOG_LINES) return;
+    if (!run.open) return;
     run.lines += 1;
+    if (run.lines > limits.LOG_CALLS) {
+      return fail(run, {
+        code: 'SANDBOX_LOG',
+        message: `The node wrote more than ${limits.LOG_CALLS} lines to its log.`,
+        hint: `${limits.LOG_LINES} are kept. Log what helps, not every item.`,
+        retry: 'never',
+      });
+    }
+    if (run.lines > limits.LOG_LINES + 1) return;
     const line = run.lines > limits.LOG_LINES ? '(further lines are left out)' : words(value, limits.LOG_LINE_LENGTH);
     send('e', run, stringify(record({ kind: 'log', line })));
   }

@@ -12,6 +12,7 @@
  *   SANDBOX_MEMORY      its isolate's limit, or the process's resident limit
  *   SANDBOX_INPUT       its inputs are too large to cross
  *   SANDBOX_OUTPUT      its result is too large to cross
+ *   SANDBOX_LOG         more lines of log than a run may write
  *   SANDBOX_FLOOD       more messages than a run may send
  *   SANDBOX_PROTOCOL    it broke its prelude and sent something that is not a message
  *   SANDBOX_CRASHED     the process died under it
@@ -54,6 +55,7 @@ import {
   parseGuestJson,
   type RunHeader,
   speaker,
+  TooDeep,
   Usage,
   Verdict,
 } from './bridge.ts';
@@ -102,6 +104,8 @@ export function resultsOf(result: SandboxResult): z.infer<typeof GuestResults> |
 export type SandboxOptions = {
   /** Where the packed child lies between starts. Default: a temporary folder. */
   cacheDir?: string;
+  /** The child's program; our own where absent. */
+  program?: string;
   /** Child processes with a workspace at one time; the least recently used rests first. */
   mostChildren?: number;
   /** Keeps one started child without a workspace, so that the first call waits for nothing. */
@@ -241,7 +245,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   }
   const temporary =
     options.cacheDir === undefined ? mkdtempSync(path.join(tmpdir(), 'spliceboard-sandbox-')) : undefined;
-  const program = await childProgram(options.cacheDir ?? temporary!);
+  const program = options.program ?? (await childProgram(options.cacheDir ?? temporary!));
   const addon = addonPath();
 
   const children = new Map<string, Child>(); // by workspace, or by a key of its own for a suspect
@@ -505,9 +509,13 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         }
         finish(child, pending, { ok: false, error, ...(lost ? { childLost: lost } : {}) });
       } else end(child, crashed('it sent a frame of an unknown kind'), 'unknown');
-    } catch {
+    } catch (cause) {
       if (kind === FRAME.result) {
-        const { protocol: error } = CANCEL_ERRORS;
+        const tooDeep = `What the node gave is nested more than ${LIMITS.DEPTH} deep.`;
+        const error =
+          cause instanceof TooDeep
+            ? problem('SANDBOX_OUTPUT', tooDeep, 'Give a flatter value, or put the data into an asset.')
+            : CANCEL_ERRORS.protocol;
         finish(child, pending, { ok: false, error });
       } else cancel(child, pending, 'protocol');
     }
